@@ -1,0 +1,195 @@
+"""Row allocation: a slot of rows for every copy, reusing the rows of dead ones.
+
+Writing `new` over `old` adds `new − old` to the residual stream. The erasing product reads the slot against an
+identity I_k, so it clears the first k tokens. Columns beyond the value's own can keep leftovers; a slot's `extent`
+says up to which token counts it may be nonzero, and a product V Kᵀ is used only where V or K is known to be zero
+beyond the tokens that are meant. (`proofs_check.symbolic` re-proves this from the weights.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+from .dims import Dim, size_of
+from .ir import Alternatives, Copy, Form, Layout, Ref, Schedule, Slot, SlotTerm, Term
+from .place import identity_copy, is_identity
+
+
+def allocate(plan: Schedule, early_erase: bool) -> Layout:
+    """Assigns slots layer by layer. `early_erase` clears a dead slot when it is last read, not when it is rewritten."""
+    must_be_clean: set[Copy] = set()
+    while True:
+        try:
+            return _Allocation(plan, must_be_clean, early_erase).layout()
+        except _Leftovers as found:
+            assert not found.copies <= must_be_clean, "a copy that must be clean was written over leftovers"
+            must_be_clean |= found.copies
+
+
+class _Leftovers(Exception):
+    """Copies whose leftovers another term would read."""
+
+    def __init__(self, copies: set[Copy]) -> None:
+        self.copies = copies
+
+
+@dataclass
+class _State:
+    """What is known of a slot while layers are filled."""
+
+    owner: Copy | None
+    extent: set[Dim] = field(default_factory=set)
+    free_from: int = 0  # the first layer that may overwrite the owner
+    erased: bool = False
+
+
+class _Allocation:
+    def __init__(self, plan: Schedule, must_be_clean: set[Copy], early_erase: bool) -> None:
+        self.plan, self.placement = plan, plan.placement
+        self.sizes: Mapping[str, int] = self.placement.plan.graph.sizes
+        self.must_be_clean, self.early_erase = must_be_clean, early_erase
+        self.states: dict[Slot, _State] = {}
+        self.slot_of: dict[Copy, Slot] = {}
+        self.layers: list[list[Alternatives]] = [[] for _ in range(plan.depth)]
+
+    def layout(self) -> Layout:
+        for copy in self.placement.encoded:
+            if copy == identity_copy(1) and any(is_identity(c) and c != copy for c in self.placement.encoded):
+                continue  # the first row of a larger identity serves
+            slot = self.new_slot(copy)
+            self.states[slot].extent = {copy.cols}
+        for number in range(1, self.plan.depth + 1):
+            self.fill(number)
+        return Layout(self.plan, tuple(self.states), self.slot_of, tuple(tuple(layer) for layer in self.layers))
+
+    # -- one layer -----------------------------------------------------------------------------------------
+
+    def fill(self, number: int) -> None:
+        copies = sorted((c for c, layer in self.plan.layer.items() if layer == number and c in self.placement.terms), key=self.order)
+        written: list[tuple[Copy, Slot, set[Dim]]] = []
+        taken: set[Slot] = set()
+        for copy in copies:
+            slot = self.choose_slot(copy, number, taken)
+            taken.add(slot)
+            written.append((copy, slot, self.erase(slot, copy, number)))
+        for copy, slot, leftovers in written:
+            terms = [self.lower(copy, slot, alternatives) for alternatives in self.placement.terms[copy]]
+            self.layers[number - 1] += terms
+            read = [term.Q for alternatives in terms for products in alternatives for term in products]
+            extent = set().union(*({1} if q.first else self.states[q.slot].extent for q in read)) if read else set()
+            written[written.index((copy, slot, leftovers))] = (copy, slot, leftovers | extent)
+        for copy, slot, extent in written:
+            self.occupy(slot, copy)
+            self.states[slot].extent = extent
+
+    def order(self, copy: Copy) -> tuple[int, bool, Copy]:
+        """Tall blocks choose first, and those that continue a dying value before others."""
+        return -size_of(copy.rows, self.sizes), not self.continued(copy), copy
+
+    def continued(self, copy: Copy) -> list[tuple[Copy, Fraction]]:
+        """The stored copies that appear by themselves in the sum: writing over one of them needs less erasing."""
+        out = []
+        for alternatives in self.placement.terms[copy]:
+            term = alternatives[0]
+            if all(is_identity(c) for form in (term.K, term.Q) for _, c in form):
+                out += [(c, term.coefficient * factor) for factor, c in term.V]
+        return out
+
+    # -- slots ---------------------------------------------------------------------------------------------
+
+    def new_slot(self, copy: Copy) -> Slot:
+        slot = Slot(len(self.states), copy.rows)
+        self.states[slot] = _State(None)
+        self.occupy(slot, copy)
+        return slot
+
+    def occupy(self, slot: Slot, copy: Copy) -> None:
+        self.slot_of[copy] = slot
+        pinned = is_identity(copy) or copy not in self.plan.last_read
+        self.states[slot] = _State(copy, {copy.cols}, self.plan.depth + 1 if pinned else self.plan.last_read[copy])
+
+    def choose_slot(self, copy: Copy, number: int, taken: set[Slot]) -> Slot:
+        """The dead slot that is cheapest to write over, or a new one."""
+        best: tuple[float, int] | None = None
+        for slot, state in self.states.items():
+            if slot.height == copy.rows and slot not in taken and state.owner is not None and state.free_from <= number:
+                price = self.price(copy, state)
+                if price is not None and (best is None or (price, slot.number) < best):
+                    best = (price, slot.number)
+        if best is None or best[0] >= 2 + size_of(copy.rows, self.sizes):
+            return self.new_slot(copy)
+        return next(slot for slot in self.states if slot.number == best[1])
+
+    def price(self, copy: Copy, state: _State) -> float | None:
+        own = dict(self.continued(copy))
+        clean = self.clearing(state, copy)
+        if copy in self.must_be_clean and state.extent - {copy.cols} - ({clean} if state.extent == {clean} else set()):
+            return None
+        if own.get(state.owner) == 1 and state.extent <= {copy.cols}:  # type: ignore[arg-type]
+            return 0.0
+        missing = 0.0 if self.has_identity(clean) else 2.0 + size_of(clean, self.sizes)
+        return missing + (0.5 if state.owner in own else 1.0) + (0.5 if state.extent != {clean} else 0.0)
+
+    def clearing(self, state: _State, copy: Copy) -> Dim:
+        """The identity that clears the slot: all of it where one at hand can, else the tokens of the new value."""
+        if len(state.extent) == 1:
+            (only,) = state.extent
+            if only == copy.cols or self.has_identity(only):
+                return only
+        return copy.cols
+
+    def has_identity(self, dim: Dim) -> bool:
+        return identity_copy(dim) in self.slot_of or (dim == 1 and any(map(is_identity, self.slot_of)))
+
+    def identity(self, dim: Dim) -> Ref:
+        """An identity block to read; the first row of a larger one serves for size 1."""
+        copy = identity_copy(dim)
+        if copy not in self.slot_of and dim == 1:
+            larger = [c for c in self.slot_of if is_identity(c)]
+            if larger:
+                return Ref(self.slot_of[min(larger)], first=True)
+        if copy not in self.slot_of:
+            self.new_slot(copy)
+        return Ref(self.slot_of[copy])
+
+    def erase(self, slot: Slot, copy: Copy, number: int) -> set[Dim]:
+        """Clears what the slot held, where the new value will be; returns the extent of what is left."""
+        state = self.states[slot]
+        if state.owner == copy:
+            return set()
+        dim = self.clearing(state, copy)
+        eye = self.identity(dim)
+        when = max(1, min(number, state.free_from)) if self.early_erase else number
+        self.layers[when - 1].append(((SlotTerm(slot, Ref(slot), eye, eye, Fraction(-1)),),))
+        return set() if state.extent == {dim} else set(state.extent)
+
+    # -- terms ---------------------------------------------------------------------------------------------
+
+    def ref(self, copy: Copy) -> Ref:
+        return self.identity(copy.rows) if is_identity(copy) else Ref(self.slot_of[copy])
+
+    def lower(self, copy: Copy, slot: Slot, alternatives: tuple[Term, ...]) -> Alternatives:
+        """The alternatives over slots, without those that would read leftovers."""
+        sound = [term for term in alternatives if not self.reads_leftovers(term, copy)]
+        if not sound:
+            raise _Leftovers(self.reads_leftovers(alternatives[0], copy))
+        return tuple(self.products(slot, term) for term in sound)
+
+    def products(self, slot: Slot, term: Term) -> tuple[SlotTerm, ...]:
+        return tuple(
+            SlotTerm(slot, self.ref(v), self.ref(k), self.ref(q), term.coefficient * a * b * c)
+            for a, v in term.V
+            for b, k in term.K
+            for c, q in term.Q
+        )
+
+    def reads_leftovers(self, term: Term, copy: Copy) -> set[Copy]:
+        """Copies whose leftovers would add up (both V and K have some), or spread to a copy that must be clean (Q)."""
+        dirty_v, dirty_k = self.dirty(term.V), self.dirty(term.K)
+        summed = dirty_v | dirty_k if dirty_v and dirty_k else set()
+        return summed | (self.dirty(term.Q) if copy in self.must_be_clean else set())
+
+    def dirty(self, form: Form) -> set[Copy]:
+        return {c for _, c in form if not is_identity(c) and self.states[self.slot_of[c]].extent - {c.cols}}

@@ -1,0 +1,53 @@
+"""What a compile hands over: the program, the weights, where inputs go and outputs are read, and names for rows.
+
+This is all that running, proving, printing and saving need. Names and the row partition are hints: the proof does
+not trust them (a wrong hint makes it fail, never succeed).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .architecture import Architecture
+from .dims import Dim
+from .graph import Graph
+from .layout import Labels, Placed
+from .weights import LayerWeights
+
+
+@dataclass(frozen=True)
+class ValueHint:
+    """After layer `boundary`, the rows from `row` hold a value of this stored shape (rows × cols); `node` is the
+    program node that it equals (None for an intermediate product), `flipped`: the transpose of the node is stored."""
+
+    boundary: int
+    row: int
+    rows: Dim
+    cols: Dim
+    node: int | None
+    flipped: bool
+    name: str
+
+
+@dataclass(frozen=True)
+class Artifact:
+    graph: Graph
+    architecture: Architecture
+    d_model: int
+    n_tokens: int
+    layers: tuple[LayerWeights, ...]
+    encoding: tuple[Placed, ...]
+    decoding: tuple[Placed, ...]
+    partition: tuple[tuple[int, Dim], ...]  # (first row, height) of every block of rows
+    hints: tuple[ValueHint, ...]
+    rows: tuple[Labels, ...]  # for every boundary 0 … depth
+
+    @property
+    def order(self) -> list[int]:
+        """For every layer the index of its weights among the distinct ones: a repeated layer is stored once."""
+        seen: dict[LayerWeights, int] = {}
+        return [seen.setdefault(layer, len(seen)) for layer in self.layers]
+
+    @property
+    def unique_layers(self) -> list[LayerWeights]:
+        return list(dict.fromkeys(self.layers))

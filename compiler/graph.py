@@ -1,0 +1,122 @@
+"""The typed expression graph: what a traced program means, before anything is decided about layers.
+
+    graph   ::= node*  inputs  outputs  facts
+    node    ::= op(node*, attribute) : rows × cols        (see `ops` for the table of operations)
+
+Every value is two-dimensional here: a vector of length n is n × 1, a scalar is 1 × 1. Nodes are stored in
+an order in which arguments come first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from .dims import Dim, Shape, describe_shape
+from .errors import Location
+from .ops import OPS, Arithmetic
+
+
+@dataclass(frozen=True)
+class Node:
+    op: str
+    args: tuple[int, ...]
+    attr: Any
+    shape: Shape
+    where: Location | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """A run-time input: its name, its node, and its shape as the user declared it (0, 1 or 2 dimensions)."""
+
+    name: str
+    node: int
+    shape: tuple[Dim, ...]
+
+
+@dataclass(frozen=True)
+class OutputSpec:
+    name: str
+    node: int
+    shape: tuple[Dim, ...]
+
+
+@dataclass(frozen=True)
+class Fact:
+    """Something the user states about a value: kind is "symmetric" or "spectrum" (then `bounds` is (lo, hi))."""
+
+    kind: str
+    node: int
+    where: Location | None
+    bounds: tuple[float, float] | None = None
+    fix: str | None = None
+
+
+@dataclass(frozen=True)
+class Graph:
+    name: str
+    nodes: tuple[Node, ...]
+    inputs: tuple[InputSpec, ...]
+    outputs: tuple[OutputSpec, ...]
+    sizes: Mapping[str, int]
+    labels: Mapping[int, str]
+    facts: tuple[Fact, ...] = ()
+    single_output: bool = True
+
+    def label(self, node: int) -> str:
+        return self.labels.get(node, f"%{node}")
+
+
+def count_uses(graph: Graph) -> list[int]:
+    """How many times each node is read, by live nodes and by outputs."""
+    uses = [0] * len(graph.nodes)
+    for output in graph.outputs:
+        uses[output.node] += 1
+    for index in reversed(range(len(graph.nodes))):
+        if uses[index]:
+            for arg in graph.nodes[index].args:
+                uses[arg] += 1
+    return uses
+
+
+def live_nodes(graph: Graph) -> list[int]:
+    """The nodes that some output needs, in order: everything else is dead code."""
+    return [index for index, uses in enumerate(count_uses(graph)) if uses]
+
+
+def evaluate(graph: Graph, inputs: Mapping[str, Any], arithmetic: Arithmetic, wanted: list[int] | None = None) -> dict[int, Any]:
+    """The values of the wanted nodes (default: the outputs) on two-dimensional `inputs`, in the given arithmetic."""
+    wanted = [output.node for output in graph.outputs] if wanted is None else wanted
+    needed = set(wanted)
+    for index in range(len(graph.nodes) - 1, -1, -1):
+        if index in needed:
+            needed.update(graph.nodes[index].args)
+    values: dict[int, Any] = {}
+    for index in sorted(needed):
+        node = graph.nodes[index]
+        if node.op == "input":
+            values[index] = inputs[node.attr]
+        else:
+            values[index] = OPS[node.op].evaluate([values[arg] for arg in node.args], node, graph.sizes, arithmetic)
+    return {index: values[index] for index in wanted}
+
+
+def check_graph(graph: Graph) -> None:
+    """Raise AssertionError unless arguments precede uses and every shape follows from its arguments."""
+    for index, node in enumerate(graph.nodes):
+        assert all(arg < index for arg in node.args), f"node {index} reads a later node"
+        shapes = [graph.nodes[arg].shape for arg in node.args]
+        assert OPS[node.op].shape(shapes, node) == node.shape, f"node {index} ({node.op}) has the wrong shape"
+
+
+def describe_graph(graph: Graph) -> str:
+    """One line a node: `%3 S : d × d = %2 @ %1`."""
+    lines = []
+    for index in live_nodes(graph):
+        node = graph.nodes[index]
+        text = OPS[node.op].show([graph.label(arg) for arg in node.args], node)
+        lines.append(f"%{index:<3} {graph.label(index):<10} {describe_shape(node.shape):<10} = {text}")
+    lines.append("return " + ", ".join(f"{o.name} = {graph.label(o.node)}" for o in graph.outputs))
+    return "\n".join(lines)

@@ -1,0 +1,19 @@
+"""Hints for the proof: which rows hold which value after which layer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from .artifact import ValueHint
+from .ir import Layout, Slot
+
+
+def name_values(layout: Layout, starts: Mapping[Slot, int]) -> tuple[ValueHint, ...]:
+    """One hint for every computed copy, at the layer that writes it; values of the program before intermediate ones."""
+    plan, schedule = layout.schedule.placement.plan, layout.schedule
+    hints = []
+    for copy in schedule.placement.terms:
+        value = plan.values[copy.atom]
+        where = starts[layout.slot_of[copy]]
+        hints.append(ValueHint(schedule.layer[copy], where, copy.rows, copy.cols, value.node, copy.flipped, value.name))
+    return tuple(sorted(hints, key=lambda h: (h.boundary, h.node is None, h.row)))

@@ -1,0 +1,156 @@
+"""The intermediate representations between the expression graph and the weights.
+
+    Plan      values as sums of at most ternary products        (made by `select`)
+    Placement every value with its stored orientation, every term with its V, K and Q   (made by `place`)
+    Schedule  a layer for every copy                            (made by `schedule`)
+    Layout    a slot of rows for every copy, erasures           (made by `allocate`)
+    heads     terms merged by rank                              (made by `merge`)
+
+All are frozen; each pass is a function from one to the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TypeAlias
+
+from .algebra import Algebra, Poly
+from .dims import Dim, Shape
+from .errors import Location
+from .graph import Graph, OutputSpec
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """What encoding places in the stream: an input, a compile-time array, ones, zeros, or an input scalar times I."""
+
+    kind: str  # "input" | "constant" | "ones" | "zeros" | "eye" | "spread"
+    node: int
+
+
+@dataclass(frozen=True)
+class Value:
+    """A matrix that the stream holds at some time. Leaves are there from the start; others are sums of words of at
+    most three letters over values of lower level."""
+
+    atom: int
+    name: str
+    shape: Shape
+    level: int
+    leaf: Leaf | None = None
+    poly: Poly | None = None
+    node: int | None = None
+    where: Location | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The chosen products. `forms` holds linear forms that words use as if they were letters (never stored)."""
+
+    graph: Graph
+    algebra: Algebra
+    values: Mapping[int, Value]
+    forms: Mapping[int, Poly]
+    outputs: tuple[tuple[OutputSpec, int, bool], ...]  # (output, atom, transposed?)
+
+
+@dataclass(frozen=True)
+class Copy:
+    """A value as it is stored: `flipped` means that the rows hold its transpose. Identities have atom -1."""
+
+    atom: int
+    flipped: bool
+    rows: Dim
+    cols: Dim
+
+    def __lt__(self, other: Copy) -> bool:
+        return (self.atom, self.flipped, str(self.rows)) < (other.atom, other.flipped, str(other.rows))
+
+
+Form: TypeAlias = tuple[tuple[Fraction, Copy], ...]
+
+
+@dataclass(frozen=True)
+class Term:
+    """One ternary product V Kᵀ Q of linear forms in stored copies, scaled and added to the copy under construction."""
+
+    coefficient: Fraction
+    V: Form
+    K: Form
+    Q: Form
+
+
+@dataclass(frozen=True)
+class Placement:
+    """What is stored how: for every computed copy its terms (each with equal alternatives), and what is encoded."""
+
+    plan: Plan
+    terms: Mapping[Copy, tuple[tuple[Term, ...], ...]]
+    encoded: tuple[Copy, ...]
+    outputs: tuple[tuple[OutputSpec, Copy, bool], ...]  # (output, copy, read transposed?)
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The layer (1, 2, …) that writes each computed copy; encoded copies are there at 0."""
+
+    placement: Placement
+    layer: Mapping[Copy, int]
+    depth: int
+    last_read: Mapping[Copy, int]  # depth + 1 for outputs
+
+
+@dataclass(frozen=True, order=True)
+class Slot:
+    """A block of consecutive rows, of one dimension's height."""
+
+    number: int
+    height: Dim
+
+
+@dataclass(frozen=True, order=True)
+class Ref:
+    """A slot as a head reads it. `first` means: only the first row, which makes an identity the unit row e_1."""
+
+    slot: Slot
+    first: bool = False
+
+    @property
+    def height(self) -> Dim:
+        return 1 if self.first else self.slot.height
+
+
+@dataclass(frozen=True)
+class SlotTerm:
+    """One product V Kᵀ Q over slots, added to `target`."""
+
+    target: Slot
+    V: Ref
+    K: Ref
+    Q: Ref
+    coefficient: Fraction
+
+
+#: One term of a copy as equal alternatives, each a sum of products over slots.
+Alternatives: TypeAlias = tuple[tuple[SlotTerm, ...], ...]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Rows for everything: `layers` are the terms of each layer; `slot_of` says where a copy lives."""
+
+    schedule: Schedule
+    slots: tuple[Slot, ...]
+    slot_of: Mapping[Copy, Slot]
+    layers: tuple[tuple[Alternatives, ...], ...]
+
+
+@dataclass(frozen=True)
+class SlotHead:
+    """A head over slots. V: (target, source, coefficient). K and Q are stacked: each entry of `KQ` is one piece of the
+    stack, with the linear forms that K and Q put there; the contraction adds the pieces."""
+
+    V: tuple[tuple[Slot, Ref, Fraction], ...]
+    KQ: tuple[tuple[tuple[tuple[Ref, Fraction], ...], tuple[tuple[Ref, Fraction], ...]], ...]

@@ -1,0 +1,83 @@
+"""Where inputs are placed, where outputs are read, and what every row is called at every layer boundary."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from .dims import Shape, size_of
+from .ir import Copy, Layout, Slot
+from .place import is_identity
+
+#: Label → rows, at one layer boundary.
+Labels: TypeAlias = dict[str, range]
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A block of the residual stream that encoding writes or decoding reads.
+
+    kind: "input", "constant", "ones", "zeros", "eye" or "spread" when written, "output" when read. The block has its
+    corner at row `row`, token 0; `flipped` says that it holds the transpose of the value.
+    """
+
+    kind: str
+    name: str
+    node: int
+    row: int
+    height: int
+    width: int
+    flipped: bool
+    shape: Shape
+
+
+def place_inputs(layout: Layout, starts: Mapping[Slot, int]) -> tuple[tuple[Placed, ...], int]:
+    """The blocks that encoding writes, and the number of tokens that all blocks together need."""
+    sizes = layout.schedule.placement.plan.graph.sizes
+    plan = layout.schedule.placement.plan
+    placed = []
+    for copy, slot in layout.slot_of.items():
+        value = None if is_identity(copy) else plan.values[copy.atom]
+        if value is not None and value.leaf is None:
+            continue
+        kind, node, name = ("eye", -1, f"I_{copy.rows}") if value is None or value.leaf is None else (value.leaf.kind, value.leaf.node, value.name)
+        placed.append(_placed(kind, name, node, copy, slot, starts, sizes))
+    read = [size_of(c.cols, sizes) for c in layout.slot_of]
+    return tuple(sorted(placed, key=lambda p: p.row)), max(read, default=1)
+
+
+def _placed(kind: str, name: str, node: int, copy: Copy, slot: Slot, starts: Mapping[Slot, int], sizes: Mapping[str, int]) -> Placed:
+    shape = (copy.cols, copy.rows) if copy.flipped else (copy.rows, copy.cols)
+    return Placed(kind, name, node, starts[slot], size_of(copy.rows, sizes), size_of(copy.cols, sizes), copy.flipped, shape)
+
+
+def place_outputs(layout: Layout, starts: Mapping[Slot, int]) -> tuple[Placed, ...]:
+    """The blocks that decoding reads."""
+    sizes = layout.schedule.placement.plan.graph.sizes
+    out = []
+    for spec, copy, flipped in layout.schedule.placement.outputs:
+        rows, cols = size_of(copy.rows, sizes), size_of(copy.cols, sizes)
+        shape = (copy.cols, copy.rows) if flipped else (copy.rows, copy.cols)
+        out.append(Placed("output", spec.name, spec.node, starts[layout.slot_of[copy]], rows, cols, flipped, shape))
+    return tuple(out)
+
+
+def label_rows(layout: Layout, starts: Mapping[Slot, int]) -> tuple[Labels, ...]:
+    """For every boundary 0 … depth (after that many layers): the live values and their rows."""
+    plan, schedule = layout.schedule.placement.plan, layout.schedule
+    boundaries: list[Labels] = [{} for _ in range(schedule.depth + 1)]
+    for copy, slot in sorted(layout.slot_of.items(), key=lambda item: starts[item[1]]):
+        rows = range(starts[slot], starts[slot] + size_of(slot.height, plan.graph.sizes))
+        if is_identity(copy):
+            live, name = range(schedule.depth + 1), f"I_{copy.rows}"
+        else:
+            begin = schedule.layer[copy]
+            live = range(begin, min(max(begin + 1, schedule.last_read[copy]), schedule.depth + 1))
+            name = plan.values[copy.atom].name + ("ᵀ" if copy.flipped else "")
+        for boundary in live:
+            label, count = name, 2
+            while label in boundaries[boundary]:
+                label, count = f"{name}#{count}", count + 1
+            boundaries[boundary][label] = rows
+    return tuple(boundaries)

@@ -1,0 +1,153 @@
+"""One record per operation: shape rule, meaning, how it enters the algebra, and what it needs of an architecture.
+
+Meaning is given once and evaluated in several arithmetics (floats, rationals, integers modulo a prime): see
+`Arithmetic`. A test proves the table complete.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from .dims import Shape, size_of
+
+
+@dataclass(frozen=True)
+class Constant:
+    """A compile-time array: its exact entries, hashed by value. Entries are ints or Fractions."""
+
+    shape: tuple[int, int]
+    entries: tuple[Fraction, ...]
+
+    @staticmethod
+    def of(array: np.ndarray) -> Constant:
+        return Constant((array.shape[0], array.shape[1]), tuple(array.ravel().tolist()))
+
+    def array(self) -> np.ndarray:
+        out = np.empty(self.shape, dtype=object)
+        out[...] = np.array(self.entries, dtype=object).reshape(self.shape)
+        return out
+
+
+@dataclass(frozen=True)
+class Arithmetic:
+    """A number system: how a rational enters it, how integers are made, and how matrices multiply in it."""
+
+    name: str
+    number: Callable[[Fraction], Any]
+    array: Callable[[np.ndarray], Any]
+    matmul: Callable[[Any, Any], Any]
+    reduce: Callable[[Any], Any] = lambda value: value
+
+
+def _to_float(array: np.ndarray) -> np.ndarray:
+    return array.astype(np.float64)
+
+
+FLOAT64 = Arithmetic("float64", float, _to_float, lambda a, b: a @ b)
+EXACT = Arithmetic("rational", lambda c: c, lambda a: a, lambda a, b: a.dot(b))
+
+Evaluate = Callable[[Sequence[Any], Any, Mapping[str, int], Arithmetic], Any]
+
+
+@dataclass(frozen=True)
+class Op:
+    """All that is known about one operation.
+
+    role: "leaf" (no arguments), "linear" (stays inside linear forms), "product" (needs a head),
+          "positionwise" (needs the feed-forward part).
+    """
+
+    name: str
+    role: str
+    shape: Callable[[Sequence[Shape], Any], Shape]
+    evaluate: Evaluate
+    show: Callable[[Sequence[str], Any], str]
+
+
+def _declared(_: Sequence[Shape], node: Any) -> Shape:
+    shape: Shape = node.shape
+    return shape
+
+
+def _same(shapes: Sequence[Shape], _: Any) -> Shape:
+    return shapes[0]
+
+
+def _transposed(shapes: Sequence[Shape], _: Any) -> Shape:
+    return shapes[0][1], shapes[0][0]
+
+
+def _product(shapes: Sequence[Shape], _: Any) -> Shape:
+    return shapes[0][0], shapes[1][1]
+
+
+def _diagonal(shapes: Sequence[Shape], _: Any) -> Shape:
+    return shapes[0][0], shapes[0][0]
+
+
+def _filled(value: int) -> Evaluate:
+    def evaluate(_: Sequence[Any], node: Any, sizes: Mapping[str, int], arithmetic: Arithmetic) -> Any:
+        rows, cols = (size_of(dim, sizes) for dim in node.shape)
+        return arithmetic.array(np.full((rows, cols), value, dtype=object))
+
+    return evaluate
+
+
+def _identity(_: Sequence[Any], node: Any, sizes: Mapping[str, int], arithmetic: Arithmetic) -> Any:
+    return arithmetic.array(np.eye(size_of(node.shape[0], sizes), dtype=int).astype(object))
+
+
+def _scale(args: Sequence[Any], node: Any, _: Mapping[str, int], arithmetic: Arithmetic) -> Any:
+    return arithmetic.reduce(args[0] * arithmetic.number(node.attr))
+
+
+def _times(args: Sequence[Any], *_: Any) -> Any:
+    return args[0] * args[1]
+
+
+def _spread(args: Sequence[Any], node: Any, sizes: Mapping[str, int], arithmetic: Arithmetic) -> Any:
+    eye = arithmetic.array(np.eye(size_of(node.shape[0], sizes), dtype=int).astype(object))
+    return arithmetic.reduce(eye * args[0][0, 0])
+
+
+def _diag(args: Sequence[Any], *_: Any) -> Any:
+    return np.diag(args[0][:, 0])
+
+
+def _pointwise(args: Sequence[Any], node: Any, *_: Any) -> Any:
+    return POINTWISE[node.attr](np.asarray(args[0], dtype=np.float64))
+
+
+#: The named scalar functions, as numpy computes them.
+POINTWISE: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {
+    "relu": lambda z: np.maximum(z, 0.0),
+    "sigmoid": lambda z: 0.5 * (1.0 + np.tanh(0.5 * z)),
+    "sqrt": np.sqrt,
+    "reciprocal": lambda z: 1.0 / z,
+    "exp": np.exp,
+    "tanh": np.tanh,
+    "square": np.square,
+}
+
+_RECORDS = (
+    Op("input", "leaf", _declared, lambda *_: None, lambda _, node: f"input {node.attr}"),
+    Op("constant", "leaf", _declared, lambda _, node, s, ar: ar.array(node.attr.array()), lambda *_: "constant array"),
+    Op("eye", "leaf", _declared, _identity, lambda _, node: f"eye({node.shape[0]})"),
+    Op("zeros", "leaf", _declared, _filled(0), lambda *_: "zeros"),
+    Op("ones", "leaf", _declared, _filled(1), lambda *_: "ones"),
+    Op("add", "linear", _same, lambda a, n, s, ar: ar.reduce(a[0] + a[1]), lambda a, _: f"{a[0]} + {a[1]}"),
+    Op("scale", "linear", _same, _scale, lambda a, node: f"{node.attr} · {a[0]}"),
+    Op("transpose", "linear", _transposed, lambda a, *_: a[0].T, lambda a, _: f"{a[0]}.T"),
+    Op("matmul", "product", _product, lambda a, n, s, ar: ar.matmul(a[0], a[1]), lambda a, _: f"{a[0]} @ {a[1]}"),
+    Op("spread", "product", _declared, _spread, lambda a, node: f"{a[0]} · eye({node.shape[0]})"),
+    Op("hadamard", "positionwise", _same, _times, lambda a, _: f"{a[0]} * {a[1]}"),
+    Op("diag", "positionwise", _diagonal, _diag, lambda a, _: f"diag({a[0]})"),
+    Op("pointwise", "positionwise", _same, _pointwise, lambda a, node: f"{node.attr}({a[0]})"),
+)
+
+OPS: Mapping[str, Op] = {record.name: record for record in _RECORDS}

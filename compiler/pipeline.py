@@ -1,0 +1,132 @@
+"""The whole compile on one screen: graph → plan → placement → schedule → layout → heads → exact weights.
+
+Several equal programs are built and the best is kept (`optimize` says what best means). Same input, same output.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import product
+
+from .allocate import allocate
+from .architecture import Architecture, check_legal
+from .artifact import Artifact
+from .dims import size_of
+from .errors import CompileError
+from .graph import Graph, check_graph
+from .hints import name_values
+from .ir import Layout, Plan, Schedule, SlotHead
+from .layout import label_rows, place_inputs, place_outputs
+from .merge import merge
+from .place import place
+from .schedule import schedule
+from .select import Choices, select
+from .weights import build_layer, slot_starts
+
+#: What each goal minimises, most important first. "balanced" keeps the products that the user wrote; the others also
+#: look through late values where that saves layers, at the price of more heads and rows.
+GOALS = {
+    "balanced": ("depth", "heads", "rows"),
+    "depth": ("depth", "rows", "heads"),
+    "width": ("rows", "depth", "heads"),
+    "heads": ("heads", "depth", "rows"),
+}
+
+
+@dataclass(frozen=True)
+class Compilation:
+    """One candidate: a layout and its heads."""
+
+    layout: Layout
+    heads: tuple[tuple[SlotHead, ...], ...]
+
+    def costs(self) -> dict[str, int]:
+        sizes = self.layout.schedule.placement.plan.graph.sizes
+        counts = [len(layer) for layer in self.heads]
+        rows = sum(size_of(slot.height, sizes) for slot in self.layout.slots)
+        return {"depth": len(counts), "rows": rows, "heads": max(counts, default=0), "all heads": sum(counts)}
+
+
+def compile_graph(graph: Graph, architecture: Architecture, optimize: str = "balanced") -> Artifact:
+    """Compiles a graph. Raises ArchitectureError for what cannot be expressed and CompileError for an unknown goal."""
+    if optimize not in GOALS:
+        raise CompileError(f"optimize={optimize!r} is not a goal", fix=f"choose one of {', '.join(map(repr, GOALS))}")
+    check_graph(graph)
+    check_legal(graph, architecture)
+    plans = list(distinct_plans(graph, look_through=(False,) if optimize == "balanced" else (True, False)))
+    if GOALS[optimize][0] == "depth":
+        fewest = min(map(depth_of, plans))
+        plans = [plan for plan in plans if depth_of(plan) == fewest]
+    best: Compilation | None = None
+    for plan in plans:
+        for scheduled in schedules(plan):
+            for early_erase in (False, True):
+                layout = allocate(scheduled, early_erase)
+                candidate = Compilation(layout, tuple(_merge(terms) for terms in layout.layers))
+                if best is None or key(candidate, optimize) < key(best, optimize):
+                    best = candidate
+    assert best is not None
+    return emit(graph, architecture, best)
+
+
+def distinct_plans(graph: Graph, look_through: tuple[bool, ...]) -> Iterator[Plan]:
+    """Every selection worth trying; see `Choices`."""
+    seen = set()
+    for forms, inline, parts in product((True, False), look_through, (3, 2)):
+        plan = select(graph, Choices(forms, inline, parts))
+        signature = tuple((v.name, v.shape, v.level, str(v.poly)) for v in plan.values.values())
+        if signature not in seen:
+            seen.add(signature)
+            yield plan
+
+
+def depth_of(plan: Plan) -> int:
+    return max((plan.values[atom].level for _, atom, _ in plan.outputs), default=0)
+
+
+def schedules(plan: Plan) -> Iterator[Schedule]:
+    """Outputs stored plain or transposed, values made early or late."""
+    free = [o for _, o, _ in plan.outputs if not plan.algebra.atoms[o].symmetric]
+    if len(free) <= 3:
+        combinations = list(product((False, True), repeat=len(free)))
+    else:
+        combinations = [(False,) * len(free), (True,) * len(free)]
+    seen = set()
+    for combination, reuse in product(combinations, (False, True)):
+        picked = dict(zip(free, combination, strict=True))
+        placement = place(plan, tuple(picked.get(atom, False) for _, atom, _ in plan.outputs), reuse)
+        for scheduled in (schedule(placement, late=False), schedule(placement, late=True)):
+            signature = (tuple(placement.terms.items()), tuple(scheduled.layer.items()))
+            if signature not in seen:
+                seen.add(signature)
+                yield scheduled
+
+
+_merge = lru_cache(maxsize=4096)(merge)
+
+
+def emit(graph: Graph, architecture: Architecture, best: Compilation) -> Artifact:
+    """Exact weight matrices, and everything that running and proving need to know about them."""
+    layout = best.layout
+    starts, d_model = slot_starts(layout.slots, graph.sizes)
+    distinct = {heads: build_layer(heads, starts, max(d_model, 1), graph.sizes) for heads in dict.fromkeys(best.heads)}
+    encoding, n_tokens = place_inputs(layout, starts)
+    return Artifact(
+        graph,
+        architecture,
+        max(d_model, 1),
+        n_tokens,
+        tuple(distinct[heads] for heads in best.heads),
+        encoding,
+        place_outputs(layout, starts),
+        tuple((starts[slot], slot.height) for slot in layout.slots),
+        name_values(layout, starts),
+        label_rows(layout, starts),
+    )
+
+
+def key(candidate: Compilation, optimize: str) -> tuple[int, ...]:
+    costs = candidate.costs()
+    return (*(costs[goal] for goal in GOALS[optimize]), costs["all heads"])

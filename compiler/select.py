@@ -1,0 +1,272 @@
+"""Instruction selection: from the expression graph to values that are sums of ternary products V Kᵀ Q.
+
+A node becomes a polynomial in the values chosen so far. It is given rows of its own (a value) when it is shared
+and not linear; linear combinations cost nothing (heads read them directly) and become forms. Words longer than
+three letters are cut into parts, as few layers deep as the levels of their letters allow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+
+from .algebra import Algebra, Poly, Word
+from .dims import Shape, size_of
+from .errors import ArchitectureError, Location
+from .graph import Graph, Node, count_uses
+from .ir import Leaf, Plan, Value
+
+
+@dataclass(frozen=True)
+class Choices:
+    """How to select: the pipeline tries several and keeps the best.
+
+    forms: use linear combinations as factors (else multiply them out);
+    inline: look through late values where that saves a layer;
+    parts: the most factors that a cut may have (2 avoids columns, 3 is shallowest).
+    """
+
+    forms: bool = True
+    inline: bool = True
+    parts: int = 3
+    max_terms: int = 24
+    max_degree: int = 27
+
+
+def select(graph: Graph, choices: Choices) -> Plan:
+    """Chooses the values of a plan. Raises ArchitectureError for an operation that attention alone cannot do."""
+    return _Selection(graph, choices).plan()
+
+
+class _Selection:
+    def __init__(self, graph: Graph, choices: Choices) -> None:
+        self.graph, self.choices = graph, choices
+        self.algebra = Algebra()
+        self.values: dict[int, Value] = {}
+        self.linear: dict[int, Poly] = {}  # atom of a form -> the linear polynomial that it stands for
+        self.origin: dict[int, Poly] = {}  # atom of a value -> its polynomial before cutting
+        self.known: dict[tuple[Shape, frozenset[tuple[Word, Fraction]]], int] = {}
+        self.polys: dict[int, Poly] = {}
+        self.uses = count_uses(graph)
+        self.stated = {fact.node for fact in graph.facts if fact.kind in ("symmetric", "spectrum")}
+
+    def plan(self) -> Plan:
+        for index, node in enumerate(self.graph.nodes):
+            if self.uses[index]:
+                self.polys[index] = self.translate(index, node)
+        outputs = []
+        for spec in self.graph.outputs:
+            atom, flipped = self.as_value(self.polys[spec.node], spec.node, spec.name)
+            outputs.append((spec, atom, flipped))
+        return Plan(self.graph, self.algebra, self.values, self.linear, tuple(outputs))
+
+    # -- nodes to polynomials ------------------------------------------------------------------------------
+
+    def translate(self, index: int, node: Node) -> Poly:
+        algebra = self.algebra
+        args = [self.polys[arg] for arg in node.args]
+        if node.op == "zeros":
+            return algebra.zero(node.shape)
+        if node.op == "eye":
+            return algebra.identity(node.shape[0])
+        if node.op in ("input", "constant", "ones"):
+            return algebra.atom(self.leaf(Leaf(node.op, index), node.shape, self.graph.label(index), index))
+        if node.op == "spread":
+            return self.spread(index, node)
+        if node.op == "add":
+            poly = algebra.add(*args)
+        elif node.op == "scale":
+            poly = algebra.scale(node.attr, args[0])
+        elif node.op == "transpose":
+            poly = algebra.transpose(args[0])
+        elif node.op == "matmul":
+            poly = self.product(node.args[0], node.args[1])
+        else:
+            raise ArchitectureError(f"{node.op} needs a feed-forward part", where=node.where)
+        if poly.degree() >= 2 and (self.uses[index] > 1 or index in self.stated):
+            atom, flipped = self.as_value(poly, index, self.graph.label(index))
+            poly = algebra.transpose(algebra.atom(atom)) if flipped else algebra.atom(atom)
+        return poly
+
+    def leaf(self, leaf: Leaf, shape: Shape, name: str, node: int | None) -> int:
+        symmetric = leaf.node in self.stated or leaf.kind in ("spread", "eye")
+        if leaf.kind == "constant" and shape[0] == shape[1]:
+            array = self.graph.nodes[leaf.node].attr.array()
+            symmetric = bool((array == array.T).all())
+        atom = self.algebra.new_atom(name, shape, symmetric=symmetric)
+        self.values[atom] = Value(atom, name, shape, 0, leaf=leaf, node=node)
+        return atom
+
+    def spread(self, index: int, node: Node) -> Poly:
+        scalar = node.args[0]
+        if self.graph.nodes[scalar].op != "input":
+            raise ArchitectureError(
+                f"cannot scale a matrix by the computed scalar {self.graph.label(scalar)}",
+                where=node.where,
+                rule="attention multiplies stored matrices; a computed scalar has no stored multiple of the identity",
+                fix="scale a vector instead (v * s), make the scalar an input, or write it into one of the products",
+            )
+        return self.algebra.atom(self.leaf(Leaf("spread", index), node.shape, f"{self.graph.label(scalar)}·I", index))
+
+    def product(self, a: int, b: int) -> Poly:
+        left, right = self.factor(self.polys[a]), self.factor(self.polys[b])
+        too_large = len(left.terms) * len(right.terms) > self.choices.max_terms
+        too_high = left.degree() + right.degree() > self.choices.max_degree
+        if too_large or too_high:
+            left, right = self.stored(left, a), self.stored(right, b)
+        return self.algebra.multiply(left, right)
+
+    def factor(self, poly: Poly) -> Poly:
+        """A linear combination of several letters becomes one letter, a form."""
+        if not self.choices.forms or poly.degree() != 1 or len(poly.terms) < 2:
+            return poly
+        expanded = self.algebra.substitute(poly, self.linear.get)
+        key = (expanded.shape, frozenset(expanded.terms.items()))
+        if key not in self.known:
+            atom = self.algebra.name_atom_after(expanded, f"({self.algebra.show(expanded)})")
+            self.known[key], self.linear[atom] = atom, expanded
+        return self.algebra.atom(self.known[key])
+
+    def stored(self, poly: Poly, node: int) -> Poly:
+        if poly.degree() < 2:
+            return poly
+        atom, flipped = self.as_value(poly, node, self.graph.label(node))
+        return self.algebra.transpose(self.algebra.atom(atom)) if flipped else self.algebra.atom(atom)
+
+    # -- polynomials to values -----------------------------------------------------------------------------
+
+    def as_value(self, poly: Poly, node: int, name: str) -> tuple[int, bool]:
+        """The value that holds `poly` (made now if need be), and whether it holds the transpose."""
+        if len(poly.terms) == 1:
+            ((word, coefficient),) = poly.terms.items()
+            if coefficient == 1 and len(word) == 1 and word[0][0] in self.values:
+                return word[0]
+            if coefficient == 1 and not word:
+                return self.leaf(Leaf("eye", node), poly.shape, name, node), False
+        if not poly.terms:
+            return self.leaf(Leaf("zeros", node), poly.shape, name, node), False
+        if self.choices.inline:
+            poly = self.look_through(poly)
+        for candidate, flipped in ((poly, False), (self.algebra.transpose(poly), True)):
+            key = (candidate.shape, frozenset(candidate.terms.items()))
+            if key in self.known and self.known[key] in self.values:
+                return self.known[key], flipped
+        where = self.graph.nodes[node].where
+        return self.new_value(poly, self.level(poly), name, node, where), False
+
+    def new_value(self, poly: Poly, level: int, name: str, node: int | None, where: Location | None) -> int:
+        words = sorted(poly.terms, key=lambda word: (-len(word), word))
+        cut = {word: self.cut(word, level - 1, where) for word in words}
+        short = self.algebra.zero(poly.shape)
+        for word, coefficient in poly:
+            short = self.algebra.add(short, Poly(poly.shape, {cut[word]: coefficient}))
+        symmetric = self.algebra.is_symmetric(self.algebra.substitute(poly, self.linear.get)) or node in self.stated
+        atom = self.algebra.new_atom(name, poly.shape, symmetric, self.algebra.family_of(poly))
+        self.values[atom] = Value(atom, name, poly.shape, level, poly=short, node=node, where=where)
+        self.origin[atom] = poly
+        self.known[(poly.shape, frozenset(poly.terms.items()))] = atom
+        return atom
+
+    def letter_level(self, atom: int) -> int:
+        if atom in self.linear:
+            return max((self.values[a].level for a in self.linear[atom].letters()), default=0)
+        return self.values[atom].level
+
+    def level(self, poly: Poly) -> int:
+        """The layer after which a value of this polynomial can be in the stream."""
+        return max((self.word_level(word, direct=True) for word in poly.terms), default=1)
+
+    def word_level(self, word: Word, direct: bool = False) -> int:
+        """The level of a word as a part of another (a single letter needs no layer), or as a value (`direct`)."""
+        table: dict[tuple[int, int], int] = {}
+
+        def part(i: int, j: int) -> int:
+            if j - i == 1:
+                return self.letter_level(word[i][0])
+            if (i, j) not in table:
+                existing = self.find(word[i:j])
+                table[i, j] = self.values[existing[0]].level if existing else whole(i, j)
+            return table[i, j]
+
+        def whole(i: int, j: int) -> int:
+            return 1 + min((max(part(p, q) for p, q in pieces) for pieces in self.partitions(i, j)), default=0)
+
+        return whole(0, len(word)) if direct else part(0, len(word))
+
+    def partitions(self, i: int, j: int) -> list[list[tuple[int, int]]]:
+        """All ways to cut [i, j) into at most `parts` pieces (one piece only where it is a single letter)."""
+        if j - i <= 1:
+            return [[(i, j)]] if j > i else []
+        cuts = [[(i, k), (k, j)] for k in range(i + 1, j)]
+        if self.choices.parts == 3:
+            cuts += [[(i, k), (k, m), (m, j)] for k in range(i + 1, j) for m in range(k + 1, j)]
+        return cuts
+
+    def find(self, word: Word) -> tuple[int, bool] | None:
+        """A value that is exactly this word, if one exists."""
+        for candidate, flipped in ((word, False), (self.algebra.flip_word(word), True)):
+            shape = (self.algebra.letter_shape(candidate[0])[0], self.algebra.letter_shape(candidate[-1])[1])
+            key = (shape, frozenset({(self.algebra.normal(candidate), Fraction(1))}))
+            if key in self.known and self.known[key] in self.values:
+                return self.known[key], flipped
+        return None
+
+    def cut(self, word: Word, budget: int, where: Location | None) -> Word:
+        """The word as at most three letters that exist by level `budget`, with the fewest rows of new values."""
+        if len(word) <= 1:
+            return word
+        cost = self.cutting_cost(word)
+        options = [p for p in self.partitions(0, len(word)) if all(cost(i, j, budget) < _NEVER for i, j in p)]
+        best = min(options, key=lambda pieces: (sum(cost(i, j, budget) for i, j in pieces), -len(pieces), pieces))
+        return tuple(self.as_letter(word[i:j], budget, where) for i, j in best)
+
+    def cutting_cost(self, word: Word) -> Callable[[int, int, int], float]:
+        """cost(i, j, budget): the rows of new values that make word[i:j] available by level `budget`."""
+        table: dict[tuple[int, int, int], float] = {}
+
+        def cost(i: int, j: int, budget: int) -> float:
+            if j - i == 1:
+                return 0.0 if self.letter_level(word[i][0]) <= budget else _NEVER
+            if (i, j, budget) not in table:
+                existing = self.find(word[i:j])
+                if existing is not None:
+                    result = 0.0 if self.values[existing[0]].level <= budget else _NEVER
+                elif budget < 1:
+                    result = _NEVER
+                else:
+                    below = min(sum(cost(p, q, budget - 1) for p, q in pieces) for pieces in self.partitions(i, j))
+                    rows, cols = self.algebra.letter_shape(word[i])[0], self.algebra.letter_shape(word[j - 1])[1]
+                    result = below + min(size_of(rows, self.graph.sizes), size_of(cols, self.graph.sizes))
+                table[i, j, budget] = result
+            return table[i, j, budget]
+
+        return cost
+
+    def as_letter(self, word: Word, budget: int, where: Location | None) -> tuple[int, bool]:
+        if len(word) == 1:
+            return word[0]
+        existing = self.find(word)
+        if existing is not None and self.values[existing[0]].level <= budget:
+            return existing
+        shape = (self.algebra.letter_shape(word[0])[0], self.algebra.letter_shape(word[-1])[1])
+        poly = self.algebra.word(word, shape)
+        return self.new_value(poly, self.level(poly), self.algebra.show_word(word), None, where), False
+
+    def look_through(self, poly: Poly) -> Poly:
+        """Replaces the latest letters by their definitions as long as that lowers the level."""
+        while True:
+            level = self.level(poly)
+            computed = [a for a in poly.letters() if self.letter_level(a) > 0]
+            latest = max((self.letter_level(a) for a in computed), default=0)
+            late = {a for a in computed if self.letter_level(a) == latest}
+            if not late or level <= 1:
+                return poly
+            deeper = self.algebra.substitute(poly, lambda a: (self.linear.get(a) or self.origin.get(a)) if a in late else None)
+            fits = len(deeper.terms) <= self.choices.max_terms and deeper.degree() <= self.choices.max_degree
+            if not fits or deeper == poly or self.level(deeper) >= level:
+                return poly
+            poly = deeper
+
+
+_NEVER = float("inf")

@@ -1,0 +1,1 @@
+"""Proofs: verdicts, the symbolic interpreter, exact evaluation, and strategies for random programs."""

@@ -1,0 +1,171 @@
+"""Exact evaluation at given dimensions: the weights and the program in the same exact arithmetic.
+
+Over the rationals when numbers stay short; otherwise modulo the prime 2^61 − 1, where an identity that holds at
+random points is false with probability at most degree / 2^61 (Schwartz–Zippel).
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from fractions import Fraction
+
+import numpy as np
+
+from ..compiler.artifact import Artifact
+from ..compiler.dims import size_of
+from ..compiler.graph import Graph, evaluate
+from ..compiler.ops import EXACT, Arithmetic
+from ..compiler.weights import BlockMatrix
+from .certificate import Proved, Refuted, Verdict
+
+PRIME = 2**61 - 1
+
+
+def modular(prime: int = PRIME) -> Arithmetic:
+    """Integers modulo a prime, in numpy object arrays."""
+
+    def number(value: Fraction) -> int:
+        if value.denominator % prime == 0:
+            raise ZeroDivisionError(f"a denominator is divisible by {prime}")
+        return value.numerator * pow(value.denominator, -1, prime) % prime
+
+    def array(values: np.ndarray) -> np.ndarray:
+        return np.array([number(Fraction(v)) for v in values.ravel()], dtype=object).reshape(values.shape)
+
+    return Arithmetic(f"integers modulo {prime}", number, array, lambda a, b: a.dot(b) % prime, lambda v: v % prime)
+
+
+def apply(matrix: BlockMatrix, H: np.ndarray, arithmetic: Arithmetic) -> np.ndarray:
+    """matrix @ H for a block matrix, in the given arithmetic."""
+    out = np.zeros(H.shape, dtype=object)
+    for block in matrix.blocks:
+        part = H[block.col : block.col + block.size] * arithmetic.number(block.coefficient)
+        out[block.row : block.row + block.size] = arithmetic.reduce(out[block.row : block.row + block.size] + part)
+    return out
+
+
+def run(artifact: Artifact, H: np.ndarray, arithmetic: Arithmetic) -> np.ndarray:
+    """The layers of eq. (3.1a) on the residual stream H, shape (d_model, n_tokens), exactly."""
+    for layer in artifact.layers:
+        total = H
+        for head in layer.heads:
+            V, K, Q = (apply(matrix, H, arithmetic) for matrix in head.matrices)
+            used = [r for r in range(len(H)) if K[r].any() and Q[r].any()]
+            written = [r for r in range(len(H)) if V[r].any()]
+            if used and written:
+                attention = arithmetic.matmul(V[written], K[used].T)
+                update = np.zeros(H.shape, dtype=object)
+                update[written] = arithmetic.matmul(attention, Q[used])
+                total = arithmetic.reduce(total + update)
+        H = total
+    return H
+
+
+def encode(artifact: Artifact, inputs: Mapping[str, np.ndarray], arithmetic: Arithmetic) -> np.ndarray:
+    """H_0: inputs (two-dimensional, in the arithmetic), constants, identities and ones in their rows; zeros elsewhere."""
+    H = np.zeros((artifact.d_model, artifact.n_tokens), dtype=object)
+    for placed in artifact.encoding:
+        node = artifact.graph.nodes[placed.node]
+        if placed.kind == "zeros":
+            continue
+        if placed.kind == "eye":
+            value = np.eye(placed.height, dtype=int).astype(object)
+        elif placed.kind == "input":
+            value = inputs[node.attr]
+        elif placed.kind == "spread":
+            value = np.eye(placed.height, dtype=int).astype(object) * inputs[artifact.graph.nodes[node.args[0]].attr][0, 0]
+        else:
+            value = evaluate(artifact.graph, inputs, arithmetic, [placed.node])[placed.node]
+        H[placed.row : placed.row + placed.height, : placed.width] = value.T if placed.flipped else value
+    return H
+
+
+def decode(artifact: Artifact, H: np.ndarray) -> dict[str, np.ndarray]:
+    """The outputs, read from their rows, two-dimensional."""
+    blocks = {p.name: (p, H[p.row : p.row + p.height, : p.width]) for p in artifact.decoding}
+    return {name: block.T if placed.flipped else block for name, (placed, block) in blocks.items()}
+
+
+def random_inputs(graph: Graph, seed: int, low: int, high: int) -> dict[str, np.ndarray]:
+    """Random integer inputs, two-dimensional object arrays; symmetric where the program says so."""
+    rng = random.Random(seed)
+    out = {}
+    symmetric = {fact.node for fact in graph.facts}
+    for spec in graph.inputs:
+        rows, cols = (size_of(dim, graph.sizes) for dim in graph.nodes[spec.node].shape)
+        values = np.array([rng.randint(low, high) for _ in range(rows * cols)], dtype=object).reshape(rows, cols)
+        out[spec.name] = np.triu(values) + np.triu(values, 1).T if spec.node in symmetric else values
+    return out
+
+
+def check_exactly(artifact: Artifact, degree: int, trials: int = 2) -> Verdict:
+    """Compares the layers with the program at random points, without rounding. Refuted gives the inputs."""
+    rational = degree <= 40 and sum(len(layer.heads) for layer in artifact.layers) <= 24
+    arithmetic = EXACT if rational else modular()
+    low, high = (-9, 9) if rational else (0, PRIME - 1)
+    for seed in range(trials):
+        inputs = random_inputs(artifact.graph, seed, low, high)
+        got = decode(artifact, run(artifact, encode(artifact, inputs, arithmetic), arithmetic))
+        want = evaluate(artifact.graph, inputs, arithmetic)
+        for output in artifact.graph.outputs:
+            difference = arithmetic.reduce(got[output.name] - want[output.node])
+            if difference.any():
+                i, j = np.argwhere(difference)[0]
+                entry = f"{got[output.name][i, j]} from the weights, {want[output.node][i, j]} from the program"
+                where = f"output {output.name}[{i}, {j}] at sizes {dict(artifact.graph.sizes)}, random inputs of seed {seed}"
+                return Refuted(f"{where}: {entry} ({arithmetic.name})")
+    if rational:
+        return Proved(f"equal at {trials} random integer inputs in [{low}, {high}], rational arithmetic, no tolerance")
+    chance = f"{float(degree) / 2.0**61:.1e}" if degree < 2**1000 else "not bounded"
+    return Proved(f"equal at {trials} random points modulo 2^61 − 1 (chance of missing a difference: {chance} each)")
+
+
+def exact_degree(graph: Graph, seed: int = 0) -> dict[str, int | None]:
+    """The joint degree of every output in the entries of the inputs, or None where leading terms may cancel.
+
+    Each value carries its formal degree and its homogeneous leading part at a random point modulo a prime: where
+    that part is not zero, the degree is attained.
+    """
+    arithmetic = modular()
+    inputs = random_inputs(graph, seed, 0, PRIME - 1)
+    leading: dict[int, tuple[int, np.ndarray]] = {}
+    one = evaluate(graph, inputs, arithmetic, [i for i, n in enumerate(graph.nodes) if n.op in ("constant", "eye", "zeros", "ones")])
+    unknown: set[int] = set()
+    for index, node in enumerate(graph.nodes):
+        parts = [leading.get(arg, (0, np.zeros((1, 1), dtype=object))) for arg in node.args]
+        unknown |= {index} if any(arg in unknown for arg in node.args) else set()
+        if node.op == "input":
+            leading[index] = (1, inputs[node.attr])
+        elif index in one:
+            leading[index] = (0, one[index])
+        elif node.op == "add":
+            (da, a), (db, b) = parts
+            total = arithmetic.reduce(a + b) if da == db else (a if da > db else b)
+            leading[index] = (max(da, db), total)
+            if da == db and da > 0 and not total.any():
+                unknown.add(index)
+        elif node.op == "scale":
+            leading[index] = (parts[0][0], arithmetic.reduce(parts[0][1] * arithmetic.number(node.attr)))
+        elif node.op == "transpose":
+            leading[index] = (parts[0][0], parts[0][1].T)
+        elif node.op == "matmul":
+            leading[index] = (parts[0][0] + parts[1][0], arithmetic.matmul(parts[0][1], parts[1][1]))
+        elif node.op == "spread":
+            eye = np.eye(size_of(node.shape[0], graph.sizes), dtype=int).astype(object)
+            leading[index] = (parts[0][0], arithmetic.reduce(eye * parts[0][1][0, 0]))
+        else:
+            unknown.add(index)
+    out: dict[str, int | None] = {}
+    for output in graph.outputs:
+        degree, part = leading.get(output.node, (0, np.zeros((1, 1), dtype=object)))
+        out[output.name] = degree if part.any() and output.node not in unknown else None
+    return out
+
+
+def depth_lower_bound(degree: int) -> int:
+    """⌈log₃ degree⌉: a layer of linear attention at most triples the degree in the entries of H_0."""
+    layers, reach = 0, 1
+    while reach < degree:
+        layers, reach = layers + 1, 3 * reach
+    return layers

@@ -1,0 +1,297 @@
+"""Proof for all dimensions: the weights, interpreted over blocks of noncommuting symbols.
+
+The rows of the stream are partitioned into blocks, each of the height of one dimension. The content of a block is
+a sum Σ_k P_k E_k over token counts k, where E_k = [I_k 0] embeds the first k tokens and P_k is a polynomial in
+matrices. Since E_k E_lᵀ = J(k, l) (`Algebra.inclusion`), a head maps such contents to such contents exactly, whatever
+the sizes are, leftovers included. After every layer each named block becomes a symbol of its own (so the cost
+is linear in the number of layers); where the program has a node for it, its polynomial is compared with the node's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TypeAlias
+
+from ..compiler.algebra import Algebra, Poly
+from ..compiler.artifact import Artifact, ValueHint
+from ..compiler.dims import Dim, size_of
+from ..compiler.layout import Placed
+from ..compiler.weights import Block, BlockMatrix, HeadWeights
+from .certificate import Proved, Unknown, Verdict
+
+#: The content of a block of rows: token count → polynomial of shape (height × token count).
+Content: TypeAlias = dict[Dim, Poly]
+
+_MAX_TERMS = 20_000
+
+#: How many program symbols a comparison may write out before it gives up.
+_ROUNDS = 12
+
+
+class NotProved(Exception):
+    """A step of the proof does not go through."""
+
+
+@dataclass(frozen=True)
+class _Read:
+    """A coefficient times a block of rows, or times its first row only."""
+
+    row: int
+    height: Dim
+    first: bool
+    coefficient: Fraction
+
+
+def prove_for_all_dimensions(artifact: Artifact) -> Verdict:
+    """Proved when every output equals the program's polynomial for every size; Unknown with the first failing step."""
+    try:
+        proof = _Proof(artifact)
+        proof.interpret()
+        return Proved(proof.conclude())
+    except NotProved as failure:
+        return Unknown(str(failure))
+
+
+class _Proof:
+    def __init__(self, artifact: Artifact) -> None:
+        self.artifact, self.graph = artifact, artifact.graph
+        self.algebra = Algebra()
+        self.heights = dict(artifact.partition)
+        self.check_partition()
+        self.stated = {fact.node: fact for fact in self.graph.facts}
+        self.assumed: list[str] = []
+        self.node_atom: dict[int, int] = {}  # program node → the symbol that is proved to be it
+        self.definition: dict[int, Poly] = {}  # symbols of intermediate values → what the weights compute
+        self.origin: dict[int, Poly] = {}  # program symbols → their polynomial in earlier symbols
+        self.program: dict[int, Poly] = {}
+        self.content: dict[int, Content] = {row: {} for row in self.heights}
+        for placed in artifact.encoding:
+            self.encode(placed)
+
+    def check_partition(self) -> None:
+        rows = sorted((start, size_of(height, self.graph.sizes)) for start, height in self.heights.items())
+        ends = [start + size for start, size in rows]
+        starts = [start for start, _ in rows] + [self.artifact.d_model]
+        if starts[0] != 0 or ends != starts[1:]:
+            raise NotProved("the row partition does not tile the residual stream")
+        columns = {h.cols for h in self.artifact.hints}
+        for dim in columns | {p.shape[0 if p.flipped else 1] for p in self.artifact.encoding + self.artifact.decoding}:
+            if size_of(dim, self.graph.sizes) > self.artifact.n_tokens:
+                raise NotProved(f"{self.artifact.n_tokens} tokens cannot hold a block of {dim} columns")
+
+    # -- leaves --------------------------------------------------------------------------------------------
+
+    def encode(self, placed: Placed) -> None:
+        rows, cols = placed.shape
+        if placed.kind == "zeros":
+            return
+        poly = self.algebra.identity(rows) if placed.kind == "eye" else self.algebra.atom(self.leaf_atom(placed.node))
+        poly = self.algebra.transpose(poly) if placed.flipped else poly
+        fits = (size_of(poly.shape[0], self.graph.sizes), size_of(poly.shape[1], self.graph.sizes)) == (placed.height, placed.width)
+        if self.heights.get(placed.row) != poly.shape[0] or not fits or self.content[placed.row]:
+            raise NotProved(f"{placed.name} is not placed on a block of its own height")
+        self.content[placed.row] = {poly.shape[1]: poly}
+
+    def leaf_atom(self, node: int) -> int:
+        if node not in self.node_atom:
+            spec = self.graph.nodes[node]
+            symmetric = spec.op == "spread"
+            if spec.op == "constant" and spec.shape[0] == spec.shape[1]:
+                array = spec.attr.array()
+                symmetric = bool((array == array.T).all())
+            if node in self.stated and not symmetric:
+                symmetric = True
+                self.assumed.append(f"{self.graph.label(node)} symmetric")
+            self.node_atom[node] = self.algebra.new_atom(self.graph.label(node), spec.shape, symmetric)
+        return self.node_atom[node]
+
+    # -- the machine ---------------------------------------------------------------------------------------
+
+    def interpret(self) -> None:
+        hints: dict[int, list[ValueHint]] = {}
+        for hint in self.artifact.hints:
+            hints.setdefault(hint.boundary, []).append(hint)
+        for number, layer in enumerate(self.artifact.layers, start=1):
+            new = {row: dict(content) for row, content in self.content.items()}
+            for head in layer.heads:
+                self.apply(head, new, number)
+            self.content = new
+            for hint in hints.get(number, []):
+                self.name(hint)
+
+    def apply(self, head: HeadWeights, new: dict[int, Content], number: int) -> None:
+        stack = self.stack(head, number)
+        right = [(self.combine(keys), self.combine(queries)) for keys, queries in stack]
+        for block in head.W_V.blocks:
+            target, read = block.row, self.read(block, number)
+            if self.heights.get(target) != (1 if read.first else read.height):
+                raise NotProved(f"layer {number}: W_V writes a block of rows of another height at row {target}")
+            V = self.combine([read])
+            for K, Q in right:
+                for a, left in V.items():
+                    for b, key in K.items():
+                        # V Kᵀ = P_a E_a E_bᵀ R_bᵀ = P_a J(a, b) R_bᵀ
+                        scores = self.algebra.multiply(self.algebra.multiply(left, self.algebra.inclusion(a, b)), self.algebra.transpose(key))
+                        for c, query in Q.items():
+                            self.accumulate(new[target], c, self.algebra.multiply(scores, query))
+
+    def read(self, block: Block, number: int) -> _Read:
+        """A weight block as a read of one block of rows; refuses weights that are not of that form."""
+        height = self.heights.get(block.col)
+        if height is not None and block.dim in (height, 1) and size_of(block.dim, self.graph.sizes) == block.size:
+            return _Read(block.col, height, block.dim != height, block.coefficient)
+        raise NotProved(f"layer {number}: a weight block at ({block.row}, {block.col}) of size {block.size} cuts across named rows")
+
+    def stack(self, head: HeadWeights, number: int) -> list[tuple[list[_Read], list[_Read]]]:
+        """The pieces of the stacked K and Q: blocks with the same rows of the key space."""
+        pieces: dict[int, tuple[int, list[_Read], list[_Read]]] = {}
+        for index, matrix in ((1, head.W_K), (2, head.W_Q)):
+            for block in matrix.blocks:
+                size, *lists = pieces.setdefault(block.row, (block.size, [], []))
+                if size != block.size:
+                    raise NotProved(f"layer {number}: pieces of different height share row {block.row} of the key space")
+                lists[index - 1].append(self.read(block, number))
+        ordered = sorted((row, size) for row, (size, _, _) in pieces.items())
+        if any(row + size > following for (row, size), (following, _) in zip(ordered, ordered[1:], strict=False)):
+            raise NotProved(f"layer {number}: pieces of the key space overlap")
+        for _, keys, queries in pieces.values():
+            if len({1 if r.first else r.height for r in keys + queries}) > 1:
+                raise NotProved(f"layer {number}: K and Q stack blocks of different dimensions")
+        return [(keys, queries) for _, keys, queries in pieces.values()]
+
+    def combine(self, reads: list[_Read]) -> Content:
+        total: Content = {}
+        for read in reads:
+            for cols, poly in self.content[read.row].items():
+                part = self.algebra.scale(read.coefficient, poly)
+                if read.first:
+                    part = self.algebra.multiply(self.algebra.inclusion(1, read.height), part)
+                self.accumulate(total, cols, part)
+        return total
+
+    def accumulate(self, content: Content, cols: Dim, poly: Poly) -> None:
+        """Adds P E_cols; a word that ends in J(1, cols) belongs to E_1, since J(1, cols) E_cols = E_1."""
+        stay: dict = {}
+        move: dict = {}
+        unit = next(iter(self.algebra.inclusion(1, cols).terms))[0] if cols != 1 else None
+        for word, c in poly:
+            if unit is not None and word and word[-1] == unit:
+                move[word[:-1]] = c
+            else:
+                stay[word] = c
+        for dim, terms in ((cols, stay), (1, move)):
+            if terms:
+                part = Poly((poly.shape[0], dim), terms)
+                total = self.algebra.add(content[dim], part) if dim in content else part
+                content[dim] = self.limited(total)
+                if not total.terms:
+                    del content[dim]
+
+    # -- names ---------------------------------------------------------------------------------------------
+
+    def restricted(self, row: int, cols: Dim) -> Poly:
+        """The first `cols` columns of a block: Σ P_k E_k E_colsᵀ."""
+        total = self.algebra.zero((self.heights[row], cols))
+        for k, poly in self.content[row].items():
+            total = self.algebra.add(total, self.algebra.multiply(poly, self.algebra.inclusion(k, cols)))
+        return total
+
+    def name(self, hint: ValueHint) -> None:
+        """Gives the value in a block a symbol; the block is then the symbol plus leftovers beyond its columns."""
+        if self.heights.get(hint.row) != hint.rows:
+            raise NotProved(f"{hint.name} is named on rows of another height")
+        computed = self.restricted(hint.row, hint.cols)
+        plain = self.algebra.transpose(computed) if hint.flipped else computed
+        symbol = self.algebra.atom(self.symbol(hint, plain))
+        symbol = self.algebra.transpose(symbol) if hint.flipped else symbol
+        self.accumulate(self.content[hint.row], hint.cols, self.algebra.subtract(symbol, computed))
+
+    def symbol(self, hint: ValueHint, plain: Poly) -> int:
+        if hint.node is not None and self.graph.nodes[hint.node].shape == plain.shape:
+            meaning = self.translate(hint.node)
+            if self.same(plain, meaning):
+                if hint.node not in self.node_atom:
+                    self.node_atom[hint.node] = self.node_symbol(hint.node, meaning)
+                return self.node_atom[hint.node]
+        atom = self.algebra.name_atom_after(plain, hint.name)
+        self.definition[atom] = plain
+        return atom
+
+    def node_symbol(self, node: int, meaning: Poly) -> int:
+        symmetric = self.algebra.is_symmetric(self.expand(meaning))
+        if node in self.stated and not symmetric:
+            self.assumed.append(f"{self.graph.label(node)} symmetric")
+            symmetric = True
+        atom = self.algebra.new_atom(self.graph.label(node), meaning.shape, symmetric, self.algebra.family_of(meaning))
+        self.origin[atom] = meaning
+        return atom
+
+    def same(self, a: Poly, b: Poly) -> bool:
+        """Whether two polynomials are equal: as they stand, or with the latest program symbols written out."""
+        a, b = self.expand(a), self.expand(b)
+        for _ in range(_ROUNDS):
+            if self.algebra.equal(a, b):
+                return True
+            symbols = (a.letters() | b.letters()) & self.origin.keys()
+            if not symbols:
+                return False
+            late = max(symbols)
+            a, b = (self.expand(self.limited(self.algebra.substitute(p, {late: self.origin[late]}.get))) for p in (a, b))
+        return False
+
+    def expand(self, poly: Poly) -> Poly:
+        """Intermediate symbols replaced by what the weights compute for them, until only program symbols remain."""
+        while any(atom in self.definition for atom in poly.letters()):
+            poly = self.limited(self.algebra.substitute(poly, self.definition.get))
+        return poly
+
+    def limited(self, poly: Poly) -> Poly:
+        if len(poly.terms) > _MAX_TERMS:
+            raise NotProved(f"a polynomial has more than {_MAX_TERMS} terms")
+        return poly
+
+    # -- the program ---------------------------------------------------------------------------------------
+
+    def polynomial(self, node: int) -> Poly:
+        """A program node in the symbols proved so far: its own symbol, if it has one."""
+        if node in self.node_atom:
+            return self.algebra.atom(self.node_atom[node])
+        if node not in self.program:
+            self.program[node] = self.translate(node)
+        return self.program[node]
+
+    def translate(self, node: int) -> Poly:
+        """What a program node does to the polynomials of its arguments."""
+        spec, algebra = self.graph.nodes[node], self.algebra
+        if spec.op == "zeros":
+            return algebra.zero(spec.shape)
+        if spec.op == "eye":
+            return algebra.identity(spec.shape[0])
+        if spec.op in ("input", "constant", "ones", "spread"):
+            return algebra.atom(self.leaf_atom(node))
+        args = [self.polynomial(arg) for arg in spec.args]
+        if spec.op == "add":
+            return algebra.add(*args)
+        if spec.op == "scale":
+            return algebra.scale(spec.attr, args[0])
+        if spec.op == "transpose":
+            return algebra.transpose(args[0])
+        if spec.op == "matmul":
+            if len(args[0].terms) * len(args[1].terms) > _MAX_TERMS:
+                raise NotProved(f"the polynomial of {self.graph.label(node)} has more than {_MAX_TERMS} terms")
+            return algebra.multiply(*args)
+        raise NotProved(f"{spec.op} is not algebraic")
+
+    def conclude(self) -> str:
+        for placed in self.artifact.decoding:
+            machine = self.restricted(placed.row, placed.shape[0] if placed.flipped else placed.shape[1])
+            machine = self.algebra.transpose(machine) if placed.flipped else machine
+            program = self.polynomial(placed.node)
+            if not self.same(machine, program):
+                difference = self.algebra.subtract(self.algebra.canonical(self.expand(machine)), self.algebra.canonical(self.expand(program)))
+                text = self.algebra.show(difference)
+                raise NotProved(f"output {placed.name}: the weights minus the program leave {text[:200]}")
+        names = sorted({d for p in self.artifact.encoding for d in p.shape if isinstance(d, str)})
+        given = f", given {', '.join(sorted(set(self.assumed)))}" if self.assumed else ""
+        return f"noncommutative identity, layer by layer, for all {', '.join(names) or 'sizes'} ≥ 1{given}"

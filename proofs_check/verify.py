@@ -1,0 +1,49 @@
+"""`verify`: every claim about a compiled model, checked from its weights."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..compiler.artifact import Artifact
+from .certificate import Certificate, Claim, Proved, Refuted, Unknown, Verdict
+from .exact import check_exactly, depth_lower_bound, exact_degree
+from .symbolic import prove_for_all_dimensions
+
+if TYPE_CHECKING:
+    from ..constructions.claims import Bounds
+
+
+def verify_artifact(artifact: Artifact, bounds: Bounds | None = None) -> Certificate:
+    """The certificate of a model: the identity for all dimensions, exact equality at its own, and cited bounds."""
+    identity = prove_for_all_dimensions(artifact)
+    degrees = exact_degree(artifact.graph)
+    equality = check_exactly(artifact, max((d for d in degrees.values() if d), default=1))
+    if isinstance(equality, Refuted):
+        identity = Refuted(equality.counterexample)
+    sizes = ", ".join(f"{name} = {size}" for name, size in artifact.graph.sizes.items())
+    claims = [
+        Claim("identity", "every output equals the program's polynomial, for all dimensions", identity),
+        Claim("exact", f"every output equals the program's at {sizes}, without rounding", equality),
+        _degree_claim(artifact, degrees),
+    ]
+    if bounds is not None:
+        claims += bounds.check(artifact)
+    return Certificate(f"{artifact.graph.name} ({sizes})", tuple(claims))
+
+
+def _degree_claim(artifact: Artifact, degrees: dict[str, int | None]) -> Claim:
+    depth = len(artifact.layers)
+    known = [d for d in degrees.values() if d is not None]
+    verdict: Verdict
+    if not known:
+        verdict = Unknown("the leading terms of every output may cancel: no degree is known")
+        return Claim("depth", f"{depth} layers", verdict)
+    degree = max(known)
+    bound = depth_lower_bound(degree)
+    text = f"{degree}" if degree < 10**12 else f"about 10^{len(str(degree)) - 1}"
+    if depth < bound:
+        verdict = Refuted(f"{depth} layers reach degree {3**depth}, the program has degree {text}")
+    else:
+        gap = "the fewest possible" if depth == bound else f"{depth - bound} above the bound"
+        verdict = Proved(f"the output has degree {text}, a layer at most triples it: at least ⌈log₃ {text}⌉ = {bound}; {gap}")
+    return Claim("depth", f"{depth} layers are consistent with the degree bound of {bound}", verdict)

@@ -1,0 +1,1 @@
+"""The runtime: executes weight matrices with torch. It knows weights, not algorithms."""

@@ -1,0 +1,77 @@
+"""Run-time checks: facts that the program states about its data, and values that overflow."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..compiler.artifact import Artifact
+from ..compiler.errors import AssumptionError, DivergenceError, InputError
+from ..compiler.graph import Fact, Graph, evaluate
+from ..compiler.ops import FLOAT64
+from .inputs import Prepared
+from .structured import Structured
+
+
+def check_facts(graph: Graph, prepared: Prepared) -> None:
+    """Raises AssumptionError, naming the stating line, when the data break `hw.symmetric` or `hw.spectrum`."""
+    if not graph.facts:
+        return
+    arrays = {
+        name: t.detach().cpu().numpy().astype(np.float64).reshape(-1, *t.shape[-2:])
+        for name, t in ((n, t.expand(*prepared.batch, *t.shape[-2:])) for n, t in prepared.tensors.items())
+    }
+    slack = 64 * torch.finfo(prepared.dtype).eps
+    nodes = list({fact.node for fact in graph.facts})
+    for index in range(int(np.prod(prepared.batch))):
+        values = evaluate(graph, {name: array[index] for name, array in arrays.items()}, FLOAT64, nodes)
+        for fact in graph.facts:
+            _check_fact(graph, fact, values[fact.node], slack)
+
+
+def _check_fact(graph: Graph, fact: Fact, value: np.ndarray, slack: float) -> None:
+    name = graph.label(fact.node)
+    scale = float(np.abs(value).max(initial=0.0))
+    asymmetry = float(np.abs(value - value.T).max(initial=0.0))
+    if asymmetry > slack * max(scale, 1e-300):
+        raise AssumptionError(
+            f"{graph.name}: {name} is not symmetric: entries differ by up to {asymmetry:.3g}",
+            where=fact.where,
+            rule="the program states that it is, and the weights rely on it",
+            fix=f"symmetrise the data that {name} is computed from, or remove the statement",
+        )
+    if fact.bounds is None:
+        return
+    lo, hi = fact.bounds
+    eigenvalues = np.linalg.eigvalsh(value)
+    smallest, largest = float(eigenvalues[0]), float(eigenvalues[-1])
+    allowed = slack * len(value) * max(scale, abs(hi), abs(lo))
+    if largest >= hi or smallest < lo - allowed:
+        outside = largest if largest >= hi else smallest
+        raise AssumptionError(
+            f"{graph.name}: the spectrum of {name} reaches {outside:.6g}: expected within ({lo:.6g}, {hi:.6g})",
+            where=fact.where,
+            rule="the weights were compiled for this interval; outside it the iteration diverges",
+            fix=fact.fix or "rescale the data, or compile for the spectrum that the data have",
+        )
+
+
+def divergence(artifact: Artifact, structured: Structured, H: Tensor) -> DivergenceError | InputError:
+    """The error for a run whose outputs are not finite: which value overflowed first, in which layer, on which line."""
+    watch: list[list[Tensor]] = []
+    structured.run(structured.split(H.detach()), watch)
+    for number, groups in enumerate(watch, start=1):
+        for label, rows in artifact.rows[number].items():
+            part = structured.rows(groups, rows.start, len(rows), artifact.n_tokens)
+            if not bool(torch.isfinite(part).all()):
+                nodes = {hint.name: hint.node for hint in artifact.hints if hint.boundary == number and hint.row == rows.start}
+                node = next((n for n in nodes.values() if n is not None), None)
+                return DivergenceError(
+                    f"{artifact.graph.name}: {label} overflowed in layer {number} of {len(artifact.layers)} ({H.dtype})",
+                    where=artifact.graph.nodes[node].where if node is not None else None,
+                    rule="an iteration such as X ← 2X − X S X converges only when its start is small enough for the data: "
+                    "from X = αI when 0 < α < 2/λ_max(S), from X = αS when 0 < α < 2/λ_max(S)²",
+                    fix="use a smaller initial scale or step size, or rescale the data",
+                )
+    return DivergenceError(f"{artifact.graph.name}: an output is not finite ({H.dtype})", fix="rescale the data or use float64")

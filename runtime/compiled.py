@@ -1,0 +1,324 @@
+"""`Compiled`: a compiled program that can be called, inspected, and turned into a torch module."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..compiler.architecture import Architecture
+from ..compiler.artifact import Artifact
+from ..compiler.errors import DivergenceWarning, InputError
+from ..compiler.graph import evaluate
+from ..compiler.layout import Labels, Placed
+from ..compiler.ops import EXACT, FLOAT64
+from ..compiler.weights import HeadWeights, LayerWeights
+from ..proofs_check import exact
+from .checks import check_facts, divergence
+from .inputs import Prepared, prepare
+from .model import Head, Layer, Transformer
+from .structured import Structured
+
+if TYPE_CHECKING:
+    from ..compiler.program import Program
+
+
+class HeadView:
+    """The matrices of one head, dense, shape (d_model, d_model)."""
+
+    def __init__(self, weights: HeadWeights, rational: bool) -> None:
+        self.weights, self._rational = weights, rational
+
+    @property
+    def W_V(self) -> np.ndarray:
+        return self.weights.W_V.exact() if self._rational else self.weights.W_V.dense()
+
+    @property
+    def W_K(self) -> np.ndarray:
+        return self.weights.W_K.exact() if self._rational else self.weights.W_K.dense()
+
+    @property
+    def W_Q(self) -> np.ndarray:
+        return self.weights.W_Q.exact() if self._rational else self.weights.W_Q.dense()
+
+
+@dataclass(frozen=True)
+class LayerView:
+    """One layer: `heads`, and `ffn` (None: no feed-forward part)."""
+
+    heads: tuple[HeadView, ...]
+    ffn: None = None
+
+
+def _views(layers: tuple[LayerWeights, ...], rational: bool) -> tuple[LayerView, ...]:
+    made = {layer: LayerView(tuple(HeadView(head, rational) for head in layer.heads)) for layer in dict.fromkeys(layers)}
+    return tuple(made[layer] for layer in layers)
+
+
+class ExactModel:
+    """The same weights as rationals: `layers[i].heads[j].W_V` has Fraction entries, and `run` never rounds."""
+
+    def __init__(self, artifact: Artifact) -> None:
+        self._artifact = artifact
+        self.layers = _views(artifact.layers, rational=True)
+
+    def run(self, **inputs: Any) -> Any:
+        """Runs the weights in rational arithmetic on arrays of ints or Fractions (unbatched)."""
+        arrays = {}
+        for spec in self._artifact.graph.inputs:
+            array = np.asarray(inputs[spec.name]).astype(object)
+            arrays[spec.name] = array.reshape(array.shape + (1,) * (2 - array.ndim))
+        H = exact.run(self._artifact, exact.encode(self._artifact, arrays, EXACT), EXACT)
+        found = exact.decode(self._artifact, H)
+        outputs = {o.name: found[o.name].reshape(found[o.name].shape[: len(o.shape)]) for o in self._artifact.graph.outputs}
+        shaped = {name: value.item() if value.ndim == 0 else value for name, value in outputs.items()}
+        return shaped["output"] if self._artifact.graph.single_output else shaped
+
+
+class Compiled:
+    """A program compiled to weights. Call it with the inputs by name: numpy in, numpy out; torch in, torch out."""
+
+    def __init__(self, artifact: Artifact, program: Program | None = None, constants: Mapping[str, Any] | None = None) -> None:
+        self.artifact, self.program = artifact, program
+        self.constants = dict(constants or {})
+        self.name = artifact.graph.name
+
+    # -- sizes ---------------------------------------------------------------------------------------------
+
+    @property
+    def depth(self) -> int:
+        """The number of layers."""
+        return len(self.artifact.layers)
+
+    @property
+    def d_model(self) -> int:
+        """The number of rows of the residual stream."""
+        return self.artifact.d_model
+
+    @property
+    def n_tokens(self) -> int:
+        """The number of columns of the residual stream."""
+        return self.artifact.n_tokens
+
+    @property
+    def heads_per_layer(self) -> list[int]:
+        return [len(layer.heads) for layer in self.artifact.layers]
+
+    @property
+    def max_heads(self) -> int:
+        return max(self.heads_per_layer, default=0)
+
+    @property
+    def ffn_width(self) -> int:
+        """The largest number of feed-forward units in a layer."""
+        return 0
+
+    @property
+    def n_parameters(self) -> int:
+        """Entries of all weight matrices, a repeated layer counted every time."""
+        return 3 * self.d_model**2 * sum(self.heads_per_layer)
+
+    @property
+    def n_unique_parameters(self) -> int:
+        """Entries of all weight matrices, a repeated layer counted once."""
+        return 3 * self.d_model**2 * sum(len(layer.heads) for layer in self.artifact.unique_layers)
+
+    @property
+    def nonzeros(self) -> int:
+        """Nonzero weights, a repeated layer counted every time."""
+        return sum(m.nonzeros for layer in self.artifact.layers for head in layer.heads for m in head.matrices)
+
+    # -- weights -------------------------------------------------------------------------------------------
+
+    @cached_property
+    def layers(self) -> tuple[LayerView, ...]:
+        """`layers[i].heads[j].W_V`, `.W_K`, `.W_Q` are dense float64 arrays of shape (d_model, d_model)."""
+        return _views(self.artifact.layers, rational=False)
+
+    @cached_property
+    def exact(self) -> ExactModel:
+        """The weights as exact rationals."""
+        return ExactModel(self.artifact)
+
+    @property
+    def rounding(self) -> float:
+        """The largest relative error of a weight in float64 against its exact value."""
+        errors = (
+            abs(float((b.coefficient - type(b.coefficient)(float(b.coefficient))) / b.coefficient))
+            for layer in self.artifact.unique_layers
+            for head in layer.heads
+            for matrix in head.matrices
+            for b in matrix.blocks
+        )
+        return max(errors, default=0.0)
+
+    @property
+    def arch(self) -> Architecture:
+        return self.artifact.architecture
+
+    @property
+    def attention(self) -> str:
+        return self.arch.attention
+
+    @property
+    def attention_scale(self) -> float:
+        return self.arch.scale
+
+    @property
+    def key_mask(self) -> np.ndarray:
+        """1 for tokens that may be keys: all of them, shape (n_tokens,)."""
+        return np.ones(self.n_tokens)
+
+    @property
+    def rows(self) -> list[Labels]:
+        """For every layer boundary (0: the input, i: after layer i): named values and the rows that hold them."""
+        return list(self.artifact.rows)
+
+    def torch_module(self, dtype: torch.dtype = torch.float64, tied: bool = True) -> Transformer:
+        """The model as a plain module whose parameters are the weight matrices; maps H_0 to H_L.
+
+        tied: layers with equal weights are one module, stored once; else each has parameters of its own.
+        """
+        stored = self.artifact.unique_layers if tied else list(self.artifact.layers)
+        layers = [Layer([Head(*(m.dense() for m in head.matrices), dtype) for head in layer.heads]) for layer in stored]
+        return Transformer(layers, self.artifact.order if tied else None)
+
+    @cached_property
+    def structured(self) -> Structured:
+        """The layers on blocks instead of dense matrices; maps H_0 to H_L."""
+        support = [1] * self.d_model
+        for placed in self.artifact.encoding:
+            support[placed.row : placed.row + placed.height] = [placed.width] * placed.height
+        return Structured(self.artifact.layers, self.d_model, self.n_tokens, support)
+
+    @cached_property
+    def _dense(self) -> dict[torch.dtype, Transformer]:
+        return {}
+
+    # -- running -------------------------------------------------------------------------------------------
+
+    def __call__(self, **inputs: Any) -> Any:
+        """Runs the layers. Inputs may have leading batch dimensions. Raises InputError, AssumptionError, DivergenceError."""
+        return self.run(inputs)
+
+    def run(self, inputs: Mapping[str, Any], *, dense: bool = False, check: bool = True) -> Any:
+        """Like a call; `dense` multiplies by the dense matrices, `check=False` skips facts and the divergence report."""
+        prepared = prepare(self.artifact.graph, inputs)
+        check = check and not torch.compiler.is_compiling()
+        if check:
+            check_facts(self.artifact.graph, prepared)
+        H = self._encode(prepared)
+        outputs = self._decode_dense(H) if dense else self._decode_structured(H)
+        if check:
+            self._report(prepared, H, outputs)
+        return self._deliver(outputs, prepared.numpy)
+
+    def encode(self, **inputs: Any) -> Any:
+        """H_0, shape (…, d_model, n_tokens): inputs, identities, ones and constants in their places, zeros elsewhere."""
+        prepared = prepare(self.artifact.graph, inputs)
+        H = self._encode(prepared)
+        return H.numpy() if prepared.numpy else H
+
+    def decode(self, H: Any) -> Any:
+        """The outputs, read from a residual stream of shape (…, d_model, n_tokens)."""
+        numpy = not isinstance(H, Tensor)
+        stream = torch.as_tensor(np.asarray(H)) if numpy else H
+        if stream.ndim < 2 or tuple(stream.shape[-2:]) != (self.d_model, self.n_tokens):
+            raise InputError(
+                f"{self.name}: the residual stream has shape {tuple(stream.shape)}: expected (…, {self.d_model}, {self.n_tokens})",
+                fix="pass what the layers return for model.encode(…)",
+            )
+        read = {p.name: stream[..., p.row : p.row + p.height, : p.width] for p in self.artifact.decoding}
+        return self._deliver(self._shape(read), numpy)
+
+    def reference(self, **inputs: Any) -> Any:
+        """The numpy meaning of the program on these inputs, with the constants it was compiled for."""
+        if self.program is not None:
+            return self.program.reference(**inputs, **self.constants)
+        graph = self.artifact.graph
+        prepared = prepare(graph, inputs)
+        flat = {n: t.expand(*prepared.batch, *t.shape[-2:]).reshape(-1, *t.shape[-2:]).numpy() for n, t in prepared.tensors.items()}
+        count = int(np.prod(prepared.batch))
+        runs = [evaluate(graph, {n: a[i] for n, a in flat.items()}, FLOAT64) for i in range(count)]
+        out = {}
+        for o in graph.outputs:
+            stacked = np.stack([run[o.node] for run in runs])
+            out[o.name] = stacked.reshape(prepared.batch + stacked.shape[1 : 1 + len(o.shape)])[()]
+        return out["output"] if graph.single_output else out
+
+    def _encode(self, prepared: Prepared) -> Tensor:
+        H = torch.zeros((*prepared.batch, self.d_model, self.n_tokens), dtype=prepared.dtype, device=prepared.device)
+        for placed in self.artifact.encoding:
+            if placed.kind == "zeros":
+                continue
+            value = self._leaf(placed, prepared)
+            block = value.mT if placed.flipped else value
+            H[..., placed.row : placed.row + placed.height, : placed.width] = block
+        return H
+
+    def _leaf(self, placed: Placed, prepared: Prepared) -> Tensor:
+        node = self.artifact.graph.nodes[placed.node]
+        if placed.kind == "input":
+            return prepared.tensors[node.attr]
+        if placed.kind == "eye":
+            return torch.eye(placed.height, dtype=prepared.dtype, device=prepared.device)
+        if placed.kind == "spread":
+            scalar = prepared.tensors[self.artifact.graph.nodes[node.args[0]].attr]
+            return scalar * torch.eye(placed.height, dtype=prepared.dtype, device=prepared.device)
+        return torch.as_tensor(self._constants[placed.node], dtype=prepared.dtype, device=prepared.device)
+
+    @cached_property
+    def _constants(self) -> dict[int, np.ndarray]:
+        nodes = [p.node for p in self.artifact.encoding if p.kind in ("constant", "ones")]
+        return evaluate(self.artifact.graph, {}, FLOAT64, nodes) if nodes else {}
+
+    def _decode_structured(self, H: Tensor) -> dict[str, Tensor]:
+        groups = self.structured.run(self.structured.split(H))
+        read = {}
+        for p in self.artifact.decoding:
+            part = self.structured.rows(groups, p.row, p.height, p.width)
+            read[p.name] = torch.nn.functional.pad(part, (0, p.width - part.shape[-1]))
+        return self._shape(read)
+
+    def _decode_dense(self, H: Tensor) -> dict[str, Tensor]:
+        if H.dtype not in self._dense:
+            self._dense[H.dtype] = self.torch_module(H.dtype).requires_grad_(False)
+        stream = self._dense[H.dtype].to(H.device)(H)
+        return self._shape({p.name: stream[..., p.row : p.row + p.height, : p.width] for p in self.artifact.decoding})
+
+    def _shape(self, read: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        ndim = {o.name: len(o.shape) for o in self.artifact.graph.outputs}
+        out = {}
+        for p in self.artifact.decoding:
+            value = read[p.name].mT if p.flipped else read[p.name]
+            out[p.name] = value if ndim[p.name] == 2 else value[..., 0] if ndim[p.name] == 1 else value[..., 0, 0]
+        return out
+
+    def _deliver(self, outputs: Mapping[str, Tensor], numpy: bool) -> Any:
+        final = {n: (t.detach().cpu().numpy()[()] if numpy else t) for n, t in outputs.items()}
+        return final["output"] if self.artifact.graph.single_output else final
+
+    def _report(self, prepared: Prepared, H: Tensor, outputs: Mapping[str, Tensor]) -> None:
+        """Raises DivergenceError when an output overflowed; warns when a repeated layer made it useless."""
+        largest = max((float(t.detach().abs().max()) for t in outputs.values()), default=0.0)
+        if not np.isfinite(largest):
+            raise divergence(self.artifact, self.structured, H)
+        start = max((float(t.detach().abs().max()) for t in prepared.tensors.values()), default=1.0)
+        repeated = len(self.artifact.unique_layers) < self.depth
+        if repeated and largest * torch.finfo(prepared.dtype).eps > max(1.0, start):
+            warnings.warn(
+                f"{self.name}: an output reached {largest:.1e} from inputs of at most {start:.1e} while a layer was repeated; "
+                f"the iteration probably diverges (is a step size or initial scale too large for these data?)",
+                DivergenceWarning,
+                stacklevel=3,
+            )
+
+    def __repr__(self) -> str:
+        sizes = ", ".join(f"{k}={v}" for k, v in self.artifact.graph.sizes.items())
+        return f"<{self.name}({sizes}): {self.depth} layers, {self.max_heads} heads, {self.d_model} rows, {self.n_tokens} tokens>"
