@@ -1,6 +1,105 @@
-"""headwright: a verified construction compiler for transformers."""
+"""headwright: a verified construction compiler for transformers.
 
+    import headwright as hw
+
+    @hw.program
+    def least_squares(A: hw.Matrix["n", "d"], y: hw.Vector["n"], q: hw.Vector["d"], *, steps, alpha):
+        S = A.T @ A
+        X = alpha * S
+        for _ in range(steps):
+            X = 2 * X - X @ S @ X
+        return q @ X @ A.T @ y
+
+    model = hw.compile(least_squares, dims={"n": 32, "d": 8}, steps=10, alpha=1e-4)
+    prediction = model(A=A, y=y, q=q)
+    print(hw.verify(model))
+"""
+
+from . import constructions
 from .compiler.architecture import LINEAR, LINEAR_ATTENTION, Architecture
-from .compiler.program import (
-    Matrix, Scalar, Vector, diag, dim, exp, eye, ones, outer, program, reciprocal, relu, sigmoid, spectrum, sqrt, square, symmetric, tanh, zeros,
+from .compiler.errors import (
+    ArchitectureError,
+    AssumptionError,
+    CompileError,
+    DivergenceError,
+    DivergenceWarning,
+    HeadwrightError,
+    InputError,
+    ModelFolderError,
+    ProgramError,
+    ShapeError,
+    TraceError,
 )
+from .compiler.program import (
+    Matrix,
+    Program,
+    Scalar,
+    Vector,
+    diag,
+    dim,
+    exp,
+    eye,
+    ones,
+    outer,
+    program,
+    reciprocal,
+    relu,
+    sigmoid,
+    spectrum,
+    sqrt,
+    square,
+    symmetric,
+    tanh,
+    zeros,
+)
+from .proofs_check.certificate import Certificate, Claim, Proved, Refuted, Unknown
+from .runtime.api import compile, verify
+from .runtime.compiled import Compiled
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "LINEAR",
+    "LINEAR_ATTENTION",
+    "Architecture",
+    "ArchitectureError",
+    "AssumptionError",
+    "Certificate",
+    "Claim",
+    "CompileError",
+    "Compiled",
+    "DivergenceError",
+    "DivergenceWarning",
+    "HeadwrightError",
+    "InputError",
+    "Matrix",
+    "ModelFolderError",
+    "Program",
+    "ProgramError",
+    "Proved",
+    "Refuted",
+    "Scalar",
+    "ShapeError",
+    "TraceError",
+    "Unknown",
+    "Vector",
+    "compile",
+    "constructions",
+    "diag",
+    "dim",
+    "exp",
+    "eye",
+    "ones",
+    "outer",
+    "program",
+    "reciprocal",
+    "relu",
+    "sigmoid",
+    "spectrum",
+    "sqrt",
+    "square",
+    "symmetric",
+    "tanh",
+    "verify",
+    "zeros",
+]

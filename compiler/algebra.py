@@ -9,7 +9,7 @@
   * inclusions J(k,l) = [I 0] between token counts compose where no size matters: J(1,k) J(k,l) = J(1,l).
 `canonical` goes on to the form in which polynomials are compared:
   * atoms of one family (polynomials in one and the same square atom) commute, and so do scalars: runs are sorted;
-  * a 1 × 1 word equals its transpose.
+  * a 1 × 1 word, also inside a longer one, equals its transpose and commutes with others.
 All of these hold for every size, so an equality of canonical forms is a proof for all dimensions.
 """
 
@@ -117,11 +117,22 @@ class Algebra:
     def canonical(self, poly: Poly) -> Poly:
         """The form in which polynomials are compared: equal canonical forms are equal matrices, for every size."""
 
-        def one(word: Word) -> Word:
-            sorted_word = self._sorted_runs(word)
-            return min(sorted_word, self._sorted_runs(self.flip_word(word))) if poly.shape == (1, 1) else sorted_word
+        return self._collect(poly.shape, ((self._canonical_word(word, poly.shape), c) for word, c in poly))
 
-        return self._collect(poly.shape, ((one(word), c) for word, c in poly))
+    def _canonical_word(self, word: Word, shape: Shape) -> Word:
+        """Cuts the word wherever an inner dimension is 1. The pieces between are scalars: each is replaced by the
+        smaller of itself and its transpose, and they are sorted."""
+        pieces: list[Word] = [()]
+        for letter in word:
+            pieces[-1] += (letter,)
+            if self.letter_shape(letter)[1] == 1:
+                pieces.append(())
+        if shape[1] == 1:
+            pieces.pop()
+        first = [] if shape[0] == 1 or not pieces else [pieces.pop(0)]
+        last = [] if shape[1] == 1 or not pieces else [pieces.pop()]
+        scalars = sorted(min(self._sorted_runs(p), self._sorted_runs(self.flip_word(p))) for p in pieces)
+        return tuple(letter for p in (*map(self._sorted_runs, first), *scalars, *map(self._sorted_runs, last)) for letter in p)
 
     def equal(self, a: Poly, b: Poly) -> bool:
         return a.shape == b.shape and self.canonical(a).terms == self.canonical(b).terms

@@ -20,19 +20,23 @@ from .hints import name_values
 from .ir import Layout, Plan, Schedule, SlotHead
 from .layout import label_rows, place_inputs, place_outputs
 from .merge import merge
-from .place import place
+from .place import Taste, place
 from .schedule import schedule
 from .select import Choices, select
 from .weights import build_layer, slot_starts
 
-#: What each goal minimises, most important first. "balanced" keeps the products that the user wrote; the others also
-#: look through late values where that saves layers, at the price of more heads and rows.
+#: What each goal minimises, most important first. "balanced" keeps the values that the user named; the others also
+#: look through them where that saves layers, at the price of more heads and rows.
 GOALS = {
-    "balanced": ("depth", "heads", "rows"),
+    "balanced": ("depth", "parameters", "heads"),
     "depth": ("depth", "rows", "heads"),
     "width": ("rows", "depth", "heads"),
     "heads": ("heads", "depth", "rows"),
 }
+
+
+#: How `place` may value rows: computed values dear or cheap (they may reuse dead rows), sizes as they are or alike.
+TASTES = tuple(Taste(computed, alike) for alike in (False, True) for computed in (1.5, 0.5))
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,8 @@ class Compilation:
         sizes = self.layout.schedule.placement.plan.graph.sizes
         counts = [len(layer) for layer in self.heads]
         rows = sum(size_of(slot.height, sizes) for slot in self.layout.slots)
-        return {"depth": len(counts), "rows": rows, "heads": max(counts, default=0), "all heads": sum(counts)}
+        parameters = 3 * rows**2 * sum(counts)
+        return {"depth": len(counts), "rows": rows, "heads": max(counts, default=0), "parameters": parameters}
 
 
 def compile_graph(graph: Graph, architecture: Architecture, optimize: str = "balanced") -> Artifact:
@@ -55,7 +60,7 @@ def compile_graph(graph: Graph, architecture: Architecture, optimize: str = "bal
         raise CompileError(f"optimize={optimize!r} is not a goal", fix=f"choose one of {', '.join(map(repr, GOALS))}")
     check_graph(graph)
     check_legal(graph, architecture)
-    plans = list(distinct_plans(graph, look_through=(False,) if optimize == "balanced" else (True, False)))
+    plans = list(distinct_plans(graph, look_through=("unnamed",) if optimize == "balanced" else ("all", "unnamed")))
     if GOALS[optimize][0] == "depth":
         fewest = min(map(depth_of, plans))
         plans = [plan for plan in plans if depth_of(plan) == fewest]
@@ -71,7 +76,7 @@ def compile_graph(graph: Graph, architecture: Architecture, optimize: str = "bal
     return emit(graph, architecture, best)
 
 
-def distinct_plans(graph: Graph, look_through: tuple[bool, ...]) -> Iterator[Plan]:
+def distinct_plans(graph: Graph, look_through: tuple[str, ...]) -> Iterator[Plan]:
     """Every selection worth trying; see `Choices`."""
     seen = set()
     for forms, inline, parts in product((True, False), look_through, (3, 2)):
@@ -94,9 +99,9 @@ def schedules(plan: Plan) -> Iterator[Schedule]:
     else:
         combinations = [(False,) * len(free), (True,) * len(free)]
     seen = set()
-    for combination, reuse in product(combinations, (False, True)):
+    for combination, taste in product(combinations, TASTES):
         picked = dict(zip(free, combination, strict=True))
-        placement = place(plan, tuple(picked.get(atom, False) for _, atom, _ in plan.outputs), reuse)
+        placement = place(plan, tuple(picked.get(atom, False) for _, atom, _ in plan.outputs), taste)
         for scheduled in (schedule(placement, late=False), schedule(placement, late=True)):
             signature = (tuple(placement.terms.items()), tuple(scheduled.layer.items()))
             if signature not in seen:
@@ -129,4 +134,4 @@ def emit(graph: Graph, architecture: Architecture, best: Compilation) -> Artifac
 
 def key(candidate: Compilation, optimize: str) -> tuple[int, ...]:
     costs = candidate.costs()
-    return (*(costs[goal] for goal in GOALS[optimize]), costs["all heads"])
+    return (*(costs[goal] for goal in GOALS[optimize]), costs["parameters"])

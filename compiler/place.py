@@ -8,6 +8,7 @@ first; each term takes the way that asks for the fewest new rows, given what lat
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from fractions import Fraction
 
 from .algebra import Letter, Word
@@ -25,12 +26,18 @@ def is_identity(copy: Copy) -> bool:
     return copy.atom == _IDENTITY
 
 
-def place(plan: Plan, flips: tuple[bool, ...], reuse: bool) -> Placement:
-    """Stores output i transposed where flips[i] says so, and everything else as the outputs need it.
+@dataclass(frozen=True)
+class Taste:
+    """What a row is worth when blocks are chosen: the price of a computed row (an input's is 1), and whether all
+    named dimensions count alike instead of by their sizes."""
 
-    `reuse` expects computed values to find dead rows to live in, and so prefers them over rows of inputs.
-    """
-    placing = _Placing(plan, 0.5 if reuse else 1.5)
+    computed: float = 1.5
+    alike: bool = False
+
+
+def place(plan: Plan, flips: tuple[bool, ...], taste: Taste) -> Placement:
+    """Stores output i transposed where flips[i] says so, and everything else as the outputs need it."""
+    placing = _Placing(plan, taste)
     outputs = []
     for (spec, atom, flipped), flip in zip(plan.outputs, flips, strict=True):
         copy = placing.stored((atom, flip))
@@ -55,8 +62,8 @@ def place(plan: Plan, flips: tuple[bool, ...], reuse: bool) -> Placement:
 
 
 class _Placing:
-    def __init__(self, plan: Plan, price_of_computed: float) -> None:
-        self.plan, self.algebra, self.price_of_computed = plan, plan.algebra, price_of_computed
+    def __init__(self, plan: Plan, taste: Taste) -> None:
+        self.plan, self.algebra, self.taste = plan, plan.algebra, taste
         self.sizes = plan.graph.sizes
         self.demanded: set[Copy] = set()
 
@@ -125,7 +132,8 @@ class _Placing:
         for copy in {c for form in (term.V, term.K, term.Q) for _, c in form}:
             if copy not in self.demanded and not (copy == identity_copy(1) and any(map(is_identity, self.demanded))):
                 computed = not is_identity(copy) and self.plan.values[copy.atom].leaf is None
-                total += size_of(copy.rows, self.sizes) * (self.price_of_computed if computed else 1.0)
+                rows = 16 if self.taste.alike and isinstance(copy.rows, str) else size_of(copy.rows, self.sizes)
+                total += rows * (self.taste.computed if computed else 1.0)
         return total
 
     def choose(self, word: Word, coefficient: Fraction, copy: Copy) -> Term:

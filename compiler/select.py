@@ -23,12 +23,12 @@ class Choices:
     """How to select: the pipeline tries several and keeps the best.
 
     forms: use linear combinations as factors (else multiply them out);
-    inline: look through late values where that saves a layer;
+    inline: look through late values where that saves a layer: "unnamed" ones only, or "all";
     parts: the most factors that a cut may have (2 avoids columns, 3 is shallowest).
     """
 
     forms: bool = True
-    inline: bool = True
+    inline: str = "unnamed"
     parts: int = 3
     max_terms: int = 24
     max_degree: int = 27
@@ -84,7 +84,7 @@ class _Selection:
             poly = self.product(node.args[0], node.args[1])
         else:
             raise ArchitectureError(f"{node.op} needs a feed-forward part", where=node.where)
-        if poly.degree() >= 2 and (self.uses[index] > 1 or index in self.stated):
+        if poly.degree() >= 2 and self.uses[index] > 1:
             atom, flipped = self.as_value(poly, index, self.graph.label(index))
             poly = algebra.transpose(algebra.atom(atom)) if flipped else algebra.atom(atom)
         return poly
@@ -146,8 +146,7 @@ class _Selection:
                 return self.leaf(Leaf("eye", node), poly.shape, name, node), False
         if not poly.terms:
             return self.leaf(Leaf("zeros", node), poly.shape, name, node), False
-        if self.choices.inline:
-            poly = self.look_through(poly)
+        poly = self.look_through(poly)
         for candidate, flipped in ((poly, False), (self.algebra.transpose(poly), True)):
             key = (candidate.shape, frozenset(candidate.terms.items()))
             if key in self.known and self.known[key] in self.values:
@@ -257,9 +256,9 @@ class _Selection:
         """Replaces the latest letters by their definitions as long as that lowers the level."""
         while True:
             level = self.level(poly)
-            computed = [a for a in poly.letters() if self.letter_level(a) > 0]
-            latest = max((self.letter_level(a) for a in computed), default=0)
-            late = {a for a in computed if self.letter_level(a) == latest}
+            open_to_view = [a for a in poly.letters() if self.may_inline(a)]
+            latest = max((self.letter_level(a) for a in open_to_view), default=0)
+            late = {a for a in open_to_view if self.letter_level(a) == latest}
             if not late or level <= 1:
                 return poly
             deeper = self.algebra.substitute(poly, lambda a: (self.linear.get(a) or self.origin.get(a)) if a in late else None)
@@ -267,6 +266,14 @@ class _Selection:
             if not fits or deeper == poly or self.level(deeper) >= level:
                 return poly
             poly = deeper
+
+    def may_inline(self, atom: int) -> bool:
+        """Computed letters; with inline="unnamed" only those that no variable of the user holds."""
+        if self.letter_level(atom) == 0:
+            return False
+        if self.choices.inline == "all":
+            return True
+        return atom in self.values and self.values[atom].node not in self.graph.labels
 
 
 _NEVER = float("inf")

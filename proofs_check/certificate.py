@@ -59,11 +59,11 @@ class Certificate:
         return all(isinstance(claim.verdict, Proved) for claim in self.claims)
 
     def to_json(self) -> dict[str, Any]:
-        return {"subject": self.artifact, "all_proved": self.all_proved, "claims": [_claim_json(c) for c in self.claims]}
+        return {"subject": self.subject, "all_proved": self.all_proved, "claims": [_claim_json(c) for c in self.claims]}
 
     def __str__(self) -> str:
         width = max((len(claim.name) for claim in self.claims), default=0)
-        lines = [f"certificate of {self.artifact}"]
+        lines = [f"certificate of {self.subject}"]
         for claim in self.claims:
             kind = type(claim.verdict).__name__.upper()
             (detail,) = asdict(claim.verdict).values()

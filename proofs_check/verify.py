@@ -10,7 +10,7 @@ from .exact import check_exactly, depth_lower_bound, exact_degree
 from .symbolic import prove_for_all_dimensions
 
 if TYPE_CHECKING:
-    from ..constructions.claims import Bounds
+    from .bounds import Bounds
 
 
 def verify_artifact(artifact: Artifact, bounds: Bounds | None = None) -> Certificate:

@@ -26,6 +26,7 @@ from .model import Head, Layer, Transformer
 from .structured import Structured
 
 if TYPE_CHECKING:
+    from ..proofs_check.bounds import Bounds
     from ..compiler.program import Program
 
 
@@ -88,6 +89,8 @@ class Compiled:
         self.artifact, self.program = artifact, program
         self.constants = dict(constants or {})
         self.name = artifact.graph.name
+        self.construction: str | None = None  # set by `Construction.compile`
+        self.bounds: Bounds | None = None  # the figures of the paper's claim at these sizes, if one is cited
 
     # -- sizes ---------------------------------------------------------------------------------------------
 

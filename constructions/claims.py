@@ -1,0 +1,39 @@
+"""Claims: what a paper states about a construction, with its figures as formulas in the sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import sympy
+
+from ..proofs_check.bounds import Bounds
+
+
+@dataclass(frozen=True)
+class PaperClaim:
+    """A statement of a paper. `depth`, `heads` and `rows` are formulas such as "steps + 3"; None where it gives none."""
+
+    paper: str
+    statement: str
+    says: str
+    depth: str | None = None
+    heads: str | None = None
+    rows: str | None = None
+    error: str = "0 (an identity)"
+    corrected: str = ""
+
+    def evaluate(self, formula: str, sizes: Mapping[str, Any]) -> int:
+        """The value of a formula at these sizes and constants."""
+        numbers = {name: value for name, value in sizes.items() if isinstance(value, int)}
+        expression = sympy.sympify(formula, locals={name: sympy.Symbol(name) for name in numbers})
+        return int(expression.subs(numbers))
+
+    def bounds(self, sizes: Mapping[str, Any]) -> Bounds:
+        formulas = (self.depth, self.heads, self.rows)
+        values = [None if f is None else self.evaluate(f, sizes) for f in formulas]
+        return Bounds(f"{self.paper}, {self.statement}", values[0], values[1], values[2], formulas)
+
+
+GIANNOU = "Giannou et al. 2024"

@@ -1,0 +1,93 @@
+"""The library of constructions: look up by name, compile by sizes."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..compiler.architecture import LINEAR, Architecture
+from ..compiler.errors import CompileError
+from ..compiler.program import Program
+from ..runtime.api import compile as compile_program
+from ..runtime.compiled import Compiled
+from .claims import PaperClaim
+from .parameters import REQUIRED, Parameter
+
+
+@dataclass(frozen=True)
+class Variant:
+    """What given options select: a program, its constants, how to optimise it, and a claim of its own."""
+
+    program: Program
+    constants: Mapping[str, Any]
+    optimize: str = "balanced"
+    claim: PaperClaim | None = None
+
+
+@dataclass(frozen=True)
+class Construction:
+    """A named construction.
+
+    `program` is the program for the default options; `compile(**sizes)` compiles it (or the variant that options
+    ask for); `claim` is what the paper states.
+    """
+
+    name: str
+    summary: str
+    program: Program
+    claim: PaperClaim
+    parameters: tuple[Parameter, ...]
+    prepare: Callable[[Mapping[str, Any]], Variant] = field(repr=False)
+    needs: Callable[[Mapping[str, Any]], tuple[str, ...]] = field(default=lambda values: (), repr=False)
+
+    def compile(self, *, arch: Architecture = LINEAR, optimize: str | None = None, **arguments: Any) -> Compiled:
+        """Compiles for the given sizes and constants (see `parameters`). Raises CompileError naming what is wrong."""
+        values = self.check(arguments)
+        variant = self.prepare(values)
+        sizes = {d: values[d] for d in variant.program.dimension_names()}
+        goal = optimize or variant.optimize
+        model = compile_program(variant.program, dims=sizes, arch=arch, optimize=goal, **variant.constants)
+        counted = {name: value for name, value in values.items() if type(value) is int}
+        model.bounds = (variant.claim or self.claim).bounds({"m": 1, **counted})
+        model.construction = self.name
+        return model
+
+    def check(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """All parameters with defaults filled in. Raises CompileError for unknown, missing or bad ones."""
+        known = {p.name: p for p in self.parameters}
+        for name in arguments:
+            if name not in known:
+                close = difflib.get_close_matches(name, known, 1)
+                hint = f"did you mean {close[0]}?" if close else f"its parameters are {', '.join(known)}"
+                raise CompileError(f"{self.name}: unknown parameter {name}", fix=hint)
+        given = {p.name: arguments.get(p.name, p.default) for p in self.parameters}
+        missing = [p for p in self.parameters if given[p.name] is REQUIRED]
+        missing += [known[name] for name in self.needs(given) if given[name] is None]
+        if missing:
+            text = ", ".join(f"{p.name} ({p.meaning})" for p in missing)
+            raise CompileError(f"{self.name}: missing {text}", fix="pass it by name")
+        return {p.name: p.check(self.name, given[p.name]) for p in self.parameters}
+
+
+def _library() -> dict[str, Construction]:
+    from . import least_squares, newton
+
+    found = [*newton.CONSTRUCTIONS, *least_squares.CONSTRUCTIONS]
+    return {construction.name: construction for construction in found}
+
+
+def names() -> list[str]:
+    """The names of all constructions, sorted."""
+    return sorted(_library())
+
+
+def get(name: str) -> Construction:
+    """The construction of that name. Raises CompileError with the nearest names when there is none."""
+    library = _library()
+    if name not in library:
+        close = difflib.get_close_matches(name, library, 3)
+        hint = f"did you mean {' or '.join(close)}?" if close else f"the names are {', '.join(sorted(library))}"
+        raise CompileError(f"no construction is named {name!r}", fix=hint)
+    return library[name]

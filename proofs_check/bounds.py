@@ -1,0 +1,34 @@
+"""Figures that a claim allows at given sizes, checked against the weights of a model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..compiler.artifact import Artifact
+from .certificate import Claim, Proved, Refuted
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """At most so many layers, heads and rows; a figure that the source does not give is None."""
+
+    source: str
+    depth: int | None
+    heads: int | None
+    rows: int | None
+    formulas: tuple[str | None, str | None, str | None]
+
+    def check(self, artifact: Artifact) -> list[Claim]:
+        """One claim each for layers, heads and rows, counted in the weights."""
+        heads = max((len(layer.heads) for layer in artifact.layers), default=0)
+        found = (len(artifact.layers), heads, artifact.d_model)
+        claims = []
+        for what, have, bound, formula in zip(
+            ("layers", "heads", "rows"), found, (self.depth, self.heads, self.rows), self.formulas, strict=True
+        ):
+            if bound is None:
+                continue
+            statement = f"at most {formula} = {bound} {what} ({self.source})"
+            verdict = Proved(f"counted in the weights: {have}") if have <= bound else Refuted(f"the model has {have}")
+            claims.append(Claim(what, statement, verdict))
+        return claims
