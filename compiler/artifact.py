@@ -27,6 +27,7 @@ class ValueHint:
     node: int | None
     flipped: bool
     name: str
+    symmetric: bool = False  # for printing only
 
 
 @dataclass(frozen=True)

@@ -15,5 +15,7 @@ def name_values(layout: Layout, starts: Mapping[Slot, int]) -> tuple[ValueHint, 
     for copy in schedule.placement.terms:
         value = plan.values[copy.atom]
         where = starts[layout.slot_of[copy]]
-        hints.append(ValueHint(schedule.layer[copy], where, copy.rows, copy.cols, value.node, copy.flipped, value.name))
+        symmetric = plan.algebra.atoms[copy.atom].symmetric
+        layer = schedule.layer[copy]
+        hints.append(ValueHint(layer, where, copy.rows, copy.cols, value.node, copy.flipped, value.name, symmetric))
     return tuple(sorted(hints, key=lambda h: (h.boundary, h.node is None, h.row)))

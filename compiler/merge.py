@@ -8,6 +8,7 @@ fewest heads for the chosen products is the rank of this matrix, and a rank fact
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import lru_cache
 from itertools import product
 from typing import Any
 
@@ -15,6 +16,8 @@ from .ir import Alternatives, Ref, Slot, SlotHead, SlotTerm
 
 #: Larger integer multiples than this come from coefficients that were never round numbers.
 _LARGEST_MULTIPLE = 2**20
+
+_PRIME = 2**61 - 1
 
 _Left = tuple[Slot, Ref]
 _Right = tuple[Ref, Ref]
@@ -44,7 +47,27 @@ def coefficients(terms: list[SlotTerm]) -> _Matrix:
 
 
 def rank(terms: list[SlotTerm]) -> int:
-    return len(_factorise(coefficients(terms))[0])
+    """The rank of the coefficient matrix, computed modulo a prime (fast; it only guides the choice of alternatives)."""
+    rows = [{key: _residue(c) for key, c in row.items()} for row in coefficients(terms).values()]
+    found = 0
+    while rows:
+        pivot = rows.pop()
+        lead = next((key for key, value in pivot.items() if value), None)
+        if lead is None:
+            continue
+        found += 1
+        inverse = pow(pivot[lead], -1, _PRIME)
+        for row in rows:
+            factor = row.get(lead, 0) * inverse % _PRIME
+            if factor:
+                for key, value in pivot.items():
+                    row[key] = (row.get(key, 0) - factor * value) % _PRIME
+    return found
+
+
+@lru_cache(maxsize=65536)
+def _residue(value: Fraction) -> int:
+    return value.numerator * pow(value.denominator, -1, _PRIME) % _PRIME
 
 
 def _choose(terms: tuple[Alternatives, ...]) -> list[SlotTerm]:

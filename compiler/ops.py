@@ -35,21 +35,23 @@ class Constant:
 
 @dataclass(frozen=True)
 class Arithmetic:
-    """A number system: how a rational enters it, how integers are made, and how matrices multiply in it."""
+    """A number system for numpy arrays: its dtype, how exact arrays enter it (`array`), products with a rational
+    (`scale`), matrix products, and the normal form of a sum (`reduce`)."""
 
     name: str
-    number: Callable[[Fraction], Any]
-    array: Callable[[np.ndarray], Any]
-    matmul: Callable[[Any, Any], Any]
-    reduce: Callable[[Any], Any] = lambda value: value
+    dtype: type
+    array: Callable[[np.ndarray], np.ndarray]
+    scale: Callable[[np.ndarray, Fraction], np.ndarray]
+    matmul: Callable[[np.ndarray, np.ndarray], np.ndarray]
+    reduce: Callable[[np.ndarray], np.ndarray] = lambda value: value
 
 
 def _to_float(array: np.ndarray) -> np.ndarray:
     return array.astype(np.float64)
 
 
-FLOAT64 = Arithmetic("float64", float, _to_float, lambda a, b: a @ b)
-EXACT = Arithmetic("rational", lambda c: c, lambda a: a, lambda a, b: a.dot(b))
+FLOAT64 = Arithmetic("float64", np.float64, _to_float, lambda a, c: a * float(c), lambda a, b: a @ b)
+EXACT = Arithmetic("rational", object, lambda a: a, lambda a, c: a * c, lambda a, b: a.dot(b))
 
 Evaluate = Callable[[Sequence[Any], Any, Mapping[str, int], Arithmetic], Any]
 
@@ -103,7 +105,7 @@ def _identity(_: Sequence[Any], node: Any, sizes: Mapping[str, int], arithmetic:
 
 
 def _scale(args: Sequence[Any], node: Any, _: Mapping[str, int], arithmetic: Arithmetic) -> Any:
-    return arithmetic.reduce(args[0] * arithmetic.number(node.attr))
+    return arithmetic.scale(args[0], node.attr)
 
 
 def _times(args: Sequence[Any], *_: Any) -> Any:
@@ -111,8 +113,9 @@ def _times(args: Sequence[Any], *_: Any) -> Any:
 
 
 def _spread(args: Sequence[Any], node: Any, sizes: Mapping[str, int], arithmetic: Arithmetic) -> Any:
-    eye = arithmetic.array(np.eye(size_of(node.shape[0], sizes), dtype=int).astype(object))
-    return arithmetic.reduce(eye * args[0][0, 0])
+    out = np.zeros((size_of(node.shape[0], sizes),) * 2, dtype=arithmetic.dtype)
+    np.fill_diagonal(out, args[0][0, 0])
+    return out
 
 
 def _diag(args: Sequence[Any], *_: Any) -> Any:

@@ -60,7 +60,7 @@ def compile_graph(graph: Graph, architecture: Architecture, optimize: str = "bal
         raise CompileError(f"optimize={optimize!r} is not a goal", fix=f"choose one of {', '.join(map(repr, GOALS))}")
     check_graph(graph)
     check_legal(graph, architecture)
-    plans = list(distinct_plans(graph, look_through=("unnamed",) if optimize == "balanced" else ("all", "unnamed")))
+    plans = list(distinct_plans(graph, look_through=("minor",) if optimize == "balanced" else ("all", "minor")))
     if GOALS[optimize][0] == "depth":
         fewest = min(map(depth_of, plans))
         plans = [plan for plan in plans if depth_of(plan) == fewest]
@@ -79,8 +79,8 @@ def compile_graph(graph: Graph, architecture: Architecture, optimize: str = "bal
 def distinct_plans(graph: Graph, look_through: tuple[str, ...]) -> Iterator[Plan]:
     """Every selection worth trying; see `Choices`."""
     seen = set()
-    for forms, inline, parts in product((True, False), look_through, (3, 2)):
-        plan = select(graph, Choices(forms, inline, parts))
+    for keep, forms, inline, parts in product(("shared", "named", "either"), (True, False), look_through, (3, 2)):
+        plan = select(graph, Choices(keep, forms, inline, parts))
         signature = tuple((v.name, v.shape, v.level, str(v.poly)) for v in plan.values.values())
         if signature not in seen:
             seen.add(signature)

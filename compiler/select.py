@@ -1,13 +1,13 @@
 """Instruction selection: from the expression graph to values that are sums of ternary products V Kᵀ Q.
 
-A node becomes a polynomial in the values chosen so far. It is given rows of its own (a value) when it is shared
-and not linear; linear combinations cost nothing (heads read them directly) and become forms. Words longer than
+A node becomes a polynomial in the values chosen so far. It is given rows of its own (a value) when it is not linear
+and is shared, or named by the user; linear combinations cost nothing (heads read them directly) and become forms. Words longer than
 three letters are cut into parts, as few layers deep as the levels of their letters allow.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -22,13 +22,15 @@ from .ir import Leaf, Plan, Value
 class Choices:
     """How to select: the pipeline tries several and keeps the best.
 
+    keep: which nodes beyond degree one get rows: the "shared" ones, those that the user "named", or "either";
     forms: use linear combinations as factors (else multiply them out);
-    inline: look through late values where that saves a layer: "unnamed" ones only, or "all";
+    inline: look through late values where that saves a layer: "minor" ones (without a name, or read once), or "all";
     parts: the most factors that a cut may have (2 avoids columns, 3 is shallowest).
     """
 
+    keep: str = "shared"
     forms: bool = True
-    inline: str = "unnamed"
+    inline: str = "minor"
     parts: int = 3
     max_terms: int = 24
     max_degree: int = 27
@@ -84,10 +86,14 @@ class _Selection:
             poly = self.product(node.args[0], node.args[1])
         else:
             raise ArchitectureError(f"{node.op} needs a feed-forward part", where=node.where)
-        if poly.degree() >= 2 and self.uses[index] > 1:
+        if poly.degree() >= 2 and self.kept(index):
             atom, flipped = self.as_value(poly, index, self.graph.label(index))
             poly = algebra.transpose(algebra.atom(atom)) if flipped else algebra.atom(atom)
         return poly
+
+    def kept(self, index: int) -> bool:
+        shared, named = self.uses[index] > 1, index in self.graph.labels
+        return {"shared": shared, "named": named, "either": shared or named}[self.choices.keep]
 
     def leaf(self, leaf: Leaf, shape: Shape, name: str, node: int | None) -> int:
         symmetric = leaf.node in self.stated or leaf.kind in ("spread", "eye")
@@ -261,19 +267,35 @@ class _Selection:
             late = {a for a in open_to_view if self.letter_level(a) == latest}
             if not late or level <= 1:
                 return poly
-            deeper = self.algebra.substitute(poly, lambda a: (self.linear.get(a) or self.origin.get(a)) if a in late else None)
-            fits = len(deeper.terms) <= self.choices.max_terms and deeper.degree() <= self.choices.max_degree
-            if not fits or deeper == poly or self.level(deeper) >= level:
+            inside = {a: self.linear.get(a) or self.origin[a] for a in late}
+            if not self.fits(poly, inside):
+                return poly
+            deeper = self.algebra.substitute(poly, inside.get)
+            if len(deeper.terms) > self.choices.max_terms or self.level(deeper) >= level:
                 return poly
             poly = deeper
 
+    def fits(self, poly: Poly, inside: Mapping[int, Poly]) -> bool:
+        """Whether the polynomial with letters written out stays small: checked before the work is done."""
+        terms = 0
+        for word in poly.terms:
+            product, degree = 1, 0
+            for atom, _ in word:
+                product *= len(inside[atom].terms) if atom in inside else 1
+                degree += inside[atom].degree() if atom in inside else 1
+            terms += product
+            if terms > 4 * self.choices.max_terms or degree > self.choices.max_degree:
+                return False
+        return True
+
     def may_inline(self, atom: int) -> bool:
-        """Computed letters; with inline="unnamed" only those that no variable of the user holds."""
+        """Computed letters; with inline="minor" only those that no variable of the user holds, or that are read once."""
         if self.letter_level(atom) == 0:
             return False
         if self.choices.inline == "all":
             return True
-        return atom in self.values and self.values[atom].node not in self.graph.labels
+        node = self.values[atom].node if atom in self.values else None
+        return atom in self.values and (node not in self.graph.labels or node is None or self.uses[node] <= 1)
 
 
 _NEVER = float("inf")

@@ -130,10 +130,6 @@ class Tracer:
             return b
         if right.op == "eye":
             return a
-        if left.op == "scale":
-            return self.scale(left.attr, self.matmul(left.args[0], b))
-        if right.op == "scale":
-            return self.scale(right.attr, self.matmul(a, right.args[0]))
         if left.op == right.op == "constant":
             m, k, n = (*left.attr.shape, right.attr.shape[1])
             if m * k * n <= _FOLD_LIMIT:

@@ -1,0 +1,7 @@
+"""`python -m headwright`: the command line."""
+
+import sys
+
+from .runtime.cli import main
+
+sys.exit(main())

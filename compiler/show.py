@@ -1,0 +1,236 @@
+"""Printing a compiled model: layer by layer what each head computes, from the weights and the row labels alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, Protocol
+
+from .algebra import show_number
+from .artifact import Artifact
+from .layout import Labels
+from .weights import Block, HeadWeights
+
+
+class Figures(Protocol):
+    """The figures of a paper's claim at given sizes (None where it gives none)."""
+
+    source: str
+    depth: int | None
+    heads: int | None
+    rows: int | None
+
+
+def explain_json(artifact: Artifact, bounds: Figures | None, degrees: Mapping[str, int | None]) -> dict[str, Any]:
+    """Everything `explain_text` prints, as plain data."""
+    heads = [len(layer.heads) for layer in artifact.layers]
+    unique = sum(len(layer.heads) for layer in artifact.unique_layers)
+    degree = max((d for d in degrees.values() if d is not None), default=None)
+    return {
+        "program": artifact.graph.name,
+        "sizes": dict(artifact.graph.sizes),
+        "architecture": artifact.architecture.name,
+        "depth": len(artifact.layers),
+        "max_heads": max(heads, default=0),
+        "d_model": artifact.d_model,
+        "n_tokens": artifact.n_tokens,
+        "n_parameters": 3 * artifact.d_model**2 * sum(heads),
+        "n_unique_parameters": 3 * artifact.d_model**2 * unique,
+        "nonzeros": sum(m.nonzeros for layer in artifact.layers for head in layer.heads for m in head.matrices),
+        "degree": degree,
+        "depth_lower_bound": None if degree is None else _lower_bound(degree),
+        "paper": None
+        if bounds is None
+        else {"source": bounds.source, "depth": bounds.depth, "heads": bounds.heads, "rows": bounds.rows},
+        "input": [{"name": name, "rows": [r.start, r.stop]} for name, r in artifact.rows[0].items()],
+        "layers": [_layer(artifact, number) for number in range(1, len(artifact.layers) + 1)],
+        "outputs": [{"name": p.name, "rows": [p.row, p.row + p.height], "tokens": p.width} for p in artifact.decoding],
+    }
+
+
+def explain_text(artifact: Artifact, bounds: Figures | None, degrees: Mapping[str, int | None]) -> str:
+    """The layer table for people: heads in the paper's notation, rows with their names, figures beside the paper's."""
+    data = explain_json(artifact, bounds, degrees)
+    sizes = ", ".join(f"{name} = {size}" for name, size in data["sizes"].items())
+    lines = [f"{data['program']} ({sizes}) on {data['architecture']} attention: H ← H + Σ W_V H (W_K H)ᵀ (W_Q H)", ""]
+    lines.append("input    " + _row_line(artifact.rows[0]))
+    repeated = _repeats(artifact)
+    for layer in data["layers"]:
+        first, last = repeated[layer["number"]]
+        if layer["number"] != first:
+            continue
+        title = f"layer {first}" if first == last else f"layers {first}–{last} (the same weights)"
+        lines += ["", title]
+        for number, head in enumerate(layer["heads"], start=1):
+            lines.append(f"  head {number}  " + "; ".join(head["computes"]))
+            lines.append(f"          V: {', '.join(head['V'])}  |  K: {head['K']}  |  Q: {head['Q']}")
+        lines.append("  rows    " + _row_line(artifact.rows[last]))
+    lines.append("")
+    for output in data["outputs"]:
+        first, stop = output["rows"]
+        lines.append(f"output   {output['name']}: rows {first}–{stop - 1}, tokens 0–{output['tokens'] - 1}")
+    return "\n".join([*lines, "", *_figures(data)])
+
+
+def _figures(data: dict[str, Any]) -> list[str]:
+    paper = data["paper"] or {"depth": None, "heads": None, "rows": None, "source": None}
+    bound = data["depth_lower_bound"]
+    rows = [("", "this model", "paper" if paper["source"] else "", "lower bound")]
+    rows.append(("layers", data["depth"], paper["depth"], bound))
+    rows.append(("heads", data["max_heads"], paper["heads"], ""))
+    rows.append(("rows (d_model)", data["d_model"], paper["rows"], ""))
+    rows.append(("parameters", f"{data['n_parameters']:,}", "", ""))
+    rows.append(("  stored once", f"{data['n_unique_parameters']:,}", "", ""))
+    rows.append(("  nonzero", f"{data['nonzeros']:,}", "", ""))
+    text = [f"{a:<16}{_cell(b):>14}{_cell(c):>10}{_cell(d):>14}" for a, b, c, d in rows]
+    if paper["source"]:
+        text.append(f"paper: {paper['source']}")
+    if data["degree"] is None:
+        text.append("lower bound: not known (leading terms may cancel)")
+    else:
+        degree = data["degree"] if data["degree"] < 10**12 else f"10^{len(str(data['degree'])) - 1}"
+        text.append(f"lower bound: ⌈log₃ {degree}⌉, as the output has that degree and a layer at most triples it")
+    return text
+
+
+def _cell(value: Any) -> str:
+    return "" if value is None else str(value)
+
+
+def _lower_bound(degree: int) -> int:
+    layers = 0
+    while 3**layers < degree:
+        layers += 1
+    return layers
+
+
+def _repeats(artifact: Artifact) -> dict[int, tuple[int, int]]:
+    """For every layer the first and last of the run of equal layers that it belongs to."""
+    runs: dict[int, tuple[int, int]] = {}
+    start = 1
+    for number in range(1, len(artifact.layers) + 1):
+        if number > 1 and artifact.layers[number - 1] != artifact.layers[number - 2]:
+            start = number
+        for member in range(start, number + 1):
+            runs[member] = (start, number)
+    return runs
+
+
+def _row_line(labels: Labels) -> str:
+    ordered = sorted(labels.items(), key=lambda item: item[1].start)
+    return "  ".join(f"{name}[{rows.start}:{rows.stop}]" for name, rows in ordered)
+
+
+def _layer(artifact: Artifact, number: int) -> dict[str, Any]:
+    return {
+        "number": number,
+        "heads": [_head(artifact, number, head) for head in artifact.layers[number - 1].heads],
+        "rows": {name: [rows.start, rows.stop] for name, rows in artifact.rows[number].items()},
+    }
+
+
+@dataclass(frozen=True)
+class _Name:
+    """A named block as a head reads it: its name, and the name of its transpose."""
+
+    plain: str
+    transposed: str
+    identity: bool = False
+
+
+_Sum = list[tuple[Fraction, _Name]]
+
+
+def _head(artifact: Artifact, number: int, head: HeadWeights) -> dict[str, Any]:
+    keys, queries = _by_row(head.W_K.blocks), _by_row(head.W_Q.blocks)
+    K = [[_source(artifact, number, b) for b in keys[at]] for at in sorted(keys)]
+    Q = [[_source(artifact, number, b) for b in queries[at]] for at in sorted(queries)]
+    pieces = [_product(k, q) for k, q in zip(K, Q, strict=False)]
+    right = _join(pieces)
+    V = [(_target(artifact, number, b), *_source(artifact, number, b)) for b in head.W_V.blocks]
+    return {
+        "computes": [f"{target} += {_times(c, name, pieces, right)}" for target, c, name in V],
+        "V": [f"{target} ← {_show([(c, name)])}" for target, c, name in V],
+        "K": _stacked([_show(k) for k in K]),
+        "Q": _stacked([_show(q) for q in Q]),
+    }
+
+
+def _by_row(blocks: tuple[Block, ...]) -> dict[int, list[Block]]:
+    out: dict[int, list[Block]] = {}
+    for block in blocks:
+        out.setdefault(block.row, []).append(block)
+    return out
+
+
+def _source(artifact: Artifact, number: int, block: Block) -> tuple[Fraction, _Name]:
+    """The name of what a block reads: a live value, the unit row e₁ᵀ of an identity, or what a dead value left."""
+    symmetric = {hint.name for hint in artifact.hints if hint.symmetric}
+    for boundary in range(number - 1, -1, -1):
+        for name, rows in artifact.rows[boundary].items():
+            if rows.start == block.col and len(rows) == block.size:
+                old = "" if boundary == number - 1 else "old "
+                flipped = name if name in symmetric else name.removesuffix("ᵀ") if name.endswith("ᵀ") else f"{_wrap(name)}ᵀ"
+                identity = name.startswith("I_")
+                return block.coefficient, _Name(old + name, name if identity else old + flipped, identity)
+            if rows.start == block.col and block.size == 1 and name.startswith("I_"):
+                return block.coefficient, _Name("e₁ᵀ", "e₁")
+    name = f"rows {block.col}:{block.col + block.size}"
+    return block.coefficient, _Name(name, f"({name})ᵀ")
+
+
+def _target(artifact: Artifact, number: int, block: Block) -> str:
+    for boundary in range(number, len(artifact.rows)):
+        for name, rows in artifact.rows[boundary].items():
+            if rows.start == block.row:
+                return name
+    return _source(artifact, number, Block(0, block.row, block.size, Fraction(1)))[1].plain
+
+
+def _wrap(name: str) -> str:
+    return f"({name})" if " " in name else name
+
+
+def _number(c: Fraction) -> str:
+    return "" if abs(c) == 1 else show_number(abs(c)) + " "
+
+
+def _show(parts: _Sum, transposed: bool = False) -> str:
+    return _join([(c, n.transposed if transposed else n.plain) for c, n in parts])
+
+
+def _join(terms: list[tuple[Fraction, str]]) -> str:
+    text = ""
+    for c, name in terms:
+        sign = ("−" if c < 0 else "") if not text else (" − " if c < 0 else " + ")
+        text += sign + _number(c) + name
+    return text
+
+
+def _stacked(pieces: list[str]) -> str:
+    return f"({'; '.join(pieces)})" if len(pieces) > 1 else pieces[0]
+
+
+def _product(key: _Sum, query: _Sum) -> tuple[Fraction, str]:
+    """Kᵀ Q with its number in front and identities left out."""
+    number = Fraction(1)
+    factors = []
+    for side, transposed in ((key, True), (query, False)):
+        if len(side) == 1:
+            number *= side[0][0]
+            if not side[0][1].identity:
+                factors.append(side[0][1].transposed if transposed else side[0][1].plain)
+        else:
+            factors.append(f"({_show(side, transposed)})")
+    return number, " ".join(factors) or "I"
+
+
+def _times(c: Fraction, name: _Name, pieces: list[tuple[Fraction, str]], right: str) -> str:
+    """c · V times the right factor that all targets of the head share."""
+    if len(pieces) > 1:
+        return _join([(c, f"({right})" if name.identity else f"{name.plain} ({right})")])
+    number, factor = pieces[0]
+    if name.identity:
+        return _join([(c * number, factor)])
+    return _join([(c * number, name.plain if factor == "I" else f"{name.plain} {factor}")])

@@ -1,0 +1,203 @@
+"""The command line: `headwright list | compile | run | verify | explain | bench | demo`.
+
+Exit status: 0 when everything asked for holds; 1 when a claim is refuted or unknown; 2 for wrong usage or bad
+input; 130 after Ctrl-C. With --json, stdout holds exactly one JSON object, also for an error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, NoReturn
+
+from .. import __version__
+from ..compiler.errors import HeadwrightError
+from ..compiler.pipeline import GOALS
+from . import commands
+from .atomic import stopped_by_sigterm
+
+_SET = "sizes and constants: integers, floats, fractions p/q, true, false, text, or name=@array.npy"
+_BENCHMARKS = Path("docs/benchmarks")  # in a checkout, the figures go where they are kept
+_SUBJECT = "a construction (see `headwright list`), file.py:program, or a model folder"
+
+
+class _Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are JSON too when --json is given."""
+
+    def error(self, message: str) -> NoReturn:
+        if "--json" in _given:
+            fix = f"{self.prog} --help"
+            _print_json({"error": {"type": "UsageError", "what": message, "where": None, "rule": None, "fix": fix}})
+        super().error(message)
+
+
+_given: list[str] = []  # the arguments of the running `main`, for `_Parser.error`
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="headwright",
+        description="Compiles matrix algorithms to transformer weights, runs them, and proves that they are the algorithm.",
+        epilog="start with: headwright demo      status: 0 all holds, 1 a claim fails, 2 wrong usage or input",
+    )
+    parser.add_argument("--version", action="version", version=f"headwright {__version__}")
+    found = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
+
+    shows = "show the constructions, their parameters and their papers' figures"
+    _command(found, "list", commands.list_constructions, shows, "headwright list")
+
+    made = _command(
+        found,
+        "compile",
+        commands.compile_model,
+        "compile a construction, or a program of your own, and save the model in a folder",
+        "headwright compile least_squares --set d=8 n=32 steps=6 alpha=0.001 -o my_model\n"
+        "  headwright compile my_programs.py:smooth --set n=16 step=1/8 -o smooth_model",
+    )
+    made.add_argument("name", metavar="NAME", help="a construction (see `headwright list`), or path/to/file.py:program_name")
+    _settings(made)
+    made.add_argument("--optimize", metavar="GOAL", help=f"what to minimise: {', '.join(GOALS)}")
+    made.add_argument("-o", "--output", metavar="DIR", help="the folder to write; complete or absent at every moment")
+    made.add_argument("--force", action="store_true", help="replace an earlier model folder")
+
+    ran = _command(
+        found, "run", commands.run_model, "run a saved model on arrays", "headwright run my_model --input x.npz --output y.npz"
+    )
+    ran.add_argument("model", metavar="DIR", help="a model folder")
+    ran.add_argument("--input", metavar="X.npz", required=True, help="inputs by name (numpy.savez); batch dimensions may lead")
+    ran.add_argument("--output", metavar="Y.npz", help='where to write the outputs by name (a single one is "output")')
+
+    verified = _command(
+        found,
+        "verify",
+        commands.verify,
+        "print the certificate: identity for all dimensions, exact equality, the paper's figures",
+        "headwright verify least_squares --set steps=20\n  headwright verify my_model\n  headwright verify --all",
+    )
+    verified.add_argument("name", metavar="NAME|DIR", nargs="?", help=_SUBJECT)
+    verified.add_argument("--all", action="store_true", help="every construction, with every choice of its options")
+    _settings(verified)
+
+    explained = _command(
+        found,
+        "explain",
+        commands.explain,
+        "show, layer by layer, what every head computes and which rows hold what",
+        "headwright explain least_squares --set d=8 n=32 steps=6",
+    )
+    explained.add_argument("name", metavar="NAME|DIR", help=_SUBJECT)
+    _settings(explained)
+
+    measured = _command(
+        found,
+        "bench",
+        commands.bench,
+        "time the compiled model against the same algorithm written in torch",
+        "headwright bench --quick -o benchmark.md",
+    )
+    measured.add_argument("--quick", action="store_true", help="d = 8 and 32 only (half a minute)")
+    place = _BENCHMARKS / "structured.md" if _BENCHMARKS.is_dir() else Path("headwright-benchmark.md")
+    where = f"writes FILE.md and FILE.json (default: {place})"
+    measured.add_argument("-o", "--output", metavar="FILE", default=str(place), help=where)
+
+    shown = _command(
+        found,
+        "demo",
+        commands.demo,
+        "in-context regression on real patients: compile, run, compare, prove, draw",
+        "headwright demo -o demo_output",
+    )
+    shown.add_argument(
+        "-o", "--output", metavar="DIR", default="demo_output", help="folder for what it makes (default: %(default)s)"
+    )
+    shown.add_argument("--steps", type=_steps, default=20, help="Newton steps, at least 3 (default: %(default)s)")
+    shown.add_argument("--no-picture", action="store_true", help="draw nothing (matplotlib is not needed then)")
+    return parser
+
+
+def _command(
+    found: Any, name: str, run: Callable[[argparse.Namespace], commands.Result], summary: str, example: str
+) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = found.add_parser(
+        name,
+        help=summary,
+        description=summary[0].upper() + summary[1:] + ".",
+        epilog=f"example:\n  {example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object for machines")
+    parser.set_defaults(run=run)
+    return parser
+
+
+def _settings(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--set", metavar="NAME=VALUE", nargs="+", action="extend", default=[], help=_SET)
+
+
+def _steps(text: str) -> int:
+    try:
+        steps = int(text)
+    except ValueError:
+        steps = 0
+    if not 3 <= steps <= 200:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of steps from 3 to 200")
+    return steps
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command and returns the exit status."""
+    given = list(sys.argv[1:] if argv is None else argv)
+    _given[:] = given
+    try:
+        arguments = build_parser().parse_args(given)
+    except SystemExit as stop:  # --help, --version, wrong usage
+        return stop.code if isinstance(stop.code, int) else 2
+    try:
+        with stopped_by_sigterm():
+            result: commands.Result = arguments.run(arguments)
+            if arguments.json:
+                _print_json(result.data)
+            else:
+                print(result.text)
+            sys.stdout.flush()
+        return result.status
+    except HeadwrightError as error:
+        if arguments.json:
+            _print_json({"error": _error_json(error)})
+        print(f"headwright: {type(error).__name__}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nheadwright: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader has closed: `headwright list | head -1`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except SystemExit as stop:  # SIGTERM, see `stopped_by_sigterm`
+        print("headwright: terminated", file=sys.stderr)
+        return stop.code if isinstance(stop.code, int) else 1
+
+
+def _error_json(error: HeadwrightError) -> dict[str, Any]:
+    where = None if error.where is None else {"file": error.where.file, "line": error.where.line, "code": error.where.code}
+    return {"type": type(error).__name__, "what": error.what, "where": where, "rule": error.rule, "fix": error.fix}
+
+
+def _print_json(data: Any) -> None:
+    print(json.dumps(data, indent=2, ensure_ascii=False, default=_plain))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Fraction):
+        return str(value)
+    if hasattr(value, "item"):
+        return value.item()
+    raise TypeError(f"a {type(value).__name__} has no JSON form")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

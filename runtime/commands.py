@@ -1,0 +1,257 @@
+"""What each command does: a function from parsed arguments to a `Result` (text for people, JSON, exit status)."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import warnings
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from .. import constructions
+from ..compiler.errors import CompileError, InputError
+from ..constructions.parameters import REQUIRED, Parameter
+from ..proofs_check.certificate import Proved
+from ..proofs_check.exact import exact_degree
+from . import atomic, checkpoint
+from .api import verify as verify_model
+from .compiled import Compiled
+from .progress import stage, track
+from .subjects import all_subjects, compile_subject, describe, open_subject, parse_settings
+
+
+@dataclass(frozen=True)
+class Result:
+    """text: printed without --json; data: printed with it; status: 0 when everything asked for holds, else 1."""
+
+    text: str
+    data: Any
+    status: int = 0
+
+
+def note(message: str) -> None:
+    print(message, file=sys.stderr)
+
+
+def list_constructions(arguments: argparse.Namespace) -> Result:
+    found = [constructions.get(name) for name in constructions.names()]
+    data, blocks = [], []
+    for c in found:
+        claim = c.claim
+        figures = {"depth": claim.depth, "heads": claim.heads, "rows": claim.rows, "error": claim.error}
+        data.append(
+            {
+                "name": c.name,
+                "summary": c.summary,
+                "parameters": [_parameter_json(p) for p in c.parameters],
+                "paper": claim.paper,
+                "statement": claim.statement,
+                "says": claim.says,
+                "corrected": claim.corrected,
+                "formulas": figures,
+            }
+        )
+        lines = [c.name, f"  {c.summary}", f"  {claim.paper}, {claim.statement}: {claim.says}"]
+        given = [
+            f"{'layers' if key == 'depth' else key} ≤ {figures[key]}" for key in ("depth", "heads", "rows") if figures[key]
+        ]
+        lines += [f"  checked: {', '.join(given)}; error {claim.error}" if given else f"  error {claim.error}"]
+        lines += [f"  corrected: {claim.corrected}"] if claim.corrected else []
+        width = max(len(p.name) for p in c.parameters)
+        lines += [f"    {p.name:<{width}}  {p.meaning}{_default(p)}" for p in c.parameters]
+        blocks.append("\n".join(lines))
+    return Result("\n\n".join(blocks), {"constructions": data})
+
+
+def _parameter_json(p: Parameter) -> dict[str, Any]:
+    required = p.default is REQUIRED
+    found = {"name": p.name, "kind": p.kind, "meaning": p.meaning, "required": required}
+    found["default"] = None if required else p.default
+    return {**found, "choices": list(p.choices), "low": p.low, "high": p.high}
+
+
+def _default(p: Parameter) -> str:
+    choices = f"; one of {', '.join(map(str, p.choices))}" if p.choices else ""
+    span = f"; {p.low} to {p.high}" if p.low is not None and p.high is not None else ""
+    return choices + span + ("" if p.default is REQUIRED else "; optional" if p.default is None else f"; default {p.default}")
+
+
+def compile_model(arguments: argparse.Namespace) -> Result:
+    settings = parse_settings(arguments.set)
+    if arguments.output is not None:  # before the work: a target that will be refused
+        checkpoint.check_target(arguments.output, arguments.force)
+    with stage(f"compiling {arguments.name}", quiet=arguments.json or not sys.stderr.isatty()):
+        model = compile_subject(arguments.name, settings, arguments.optimize)
+    lines = [repr(model), *_sizes_text(model)]
+    saved = None
+    if arguments.output is not None:
+        saved = str(checkpoint.save(model, arguments.output, overwrite=arguments.force))
+        lines += [f"saved in {arguments.output}", f"next: headwright verify {_folder(arguments.output)}"]
+    else:
+        lines += ["not saved: add -o DIR"]
+    return Result("\n".join(lines), {"name": model.name, "construction": model.construction, **_sizes(model), "saved": saved})
+
+
+def _folder(path: str) -> str:
+    """The path as `verify` takes it for a folder, also when a construction has that name."""
+    return f"./{path}" if path in constructions.names() else path
+
+
+def _sizes(model: Compiled) -> dict[str, Any]:
+    return {
+        "sizes": dict(model.artifact.graph.sizes),
+        "layers": model.depth,
+        "distinct_layers": len(model.artifact.unique_layers),
+        "heads_per_layer": model.heads_per_layer,
+        "max_heads": model.max_heads,
+        "rows": model.d_model,
+        "tokens": model.n_tokens,
+        "ffn_width": model.ffn_width,
+        "parameters": model.n_parameters,
+        "unique_parameters": model.n_unique_parameters,
+        "nonzeros": model.nonzeros,
+    }
+
+
+def _sizes_text(model: Compiled) -> list[str]:
+    distinct = len(model.artifact.unique_layers)
+    return [
+        f"  layers      {model.depth} ({distinct} distinct)",
+        f"  heads       {model.max_heads} at most in a layer, {sum(model.heads_per_layer)} in all",
+        f"  rows        {model.d_model} (d_model), {model.n_tokens} tokens",
+        f"  parameters  {model.n_parameters:,} ({model.n_unique_parameters:,} unique, {model.nonzeros:,} not zero)",
+    ]
+
+
+def run_model(arguments: argparse.Namespace) -> Result:
+    model = checkpoint.load(arguments.model)
+    inputs = read_npz(arguments.input)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        outputs = model.run(inputs)
+    messages = [str(w.message) for w in caught]
+    named = outputs if isinstance(outputs, dict) else {"output": outputs}
+    arrays = {name: np.asarray(value) for name, value in named.items()}
+    if arguments.output is not None:
+        try:
+            atomic.write_file(arguments.output, lambda file: _write_npz(file, arrays))
+        except OSError as error:
+            what = f"{arguments.output} cannot be written: {error.strerror or error}"
+            raise InputError(what, fix="choose another --output") from error
+    lines = [f"warning: {message}" for message in messages]
+    for name, array in arrays.items():
+        preview = np.array2string(array, threshold=20, edgeitems=3, precision=6)
+        lines += [f"{name}  shape {array.shape}, {array.dtype}", _indent(preview)]
+    lines += [f"saved in {arguments.output}"] if arguments.output is not None else []
+    shown = {n: {"shape": list(a.shape), "dtype": str(a.dtype), "preview": a.ravel()[:8].tolist()} for n, a in arrays.items()}
+    return Result("\n".join(lines), {"outputs": shown, "saved": arguments.output, "warnings": messages})
+
+
+def _write_npz(file: BinaryIO, arrays: Mapping[str, np.ndarray]) -> None:
+    """As numpy.savez, for outputs of any name (`file` and `allow_pickle` are arguments of savez itself)."""
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
+                np.lib.format.write_array(entry, array, allow_pickle=False)
+
+
+def _indent(text: str) -> str:
+    return "\n".join("  " + line for line in text.splitlines())
+
+
+def read_npz(path: str) -> Mapping[str, np.ndarray]:
+    """The arrays of an .npz file, by name. Raises InputError when it is not one, or holds Python objects."""
+    fix = "write it with numpy.savez(path, A=A, y=y, …)"
+    if Path(path).is_file() and not zipfile.is_zipfile(path):
+        with open(path, "rb") as file:
+            alone = file.read(6) == b"\x93NUMPY"
+        what = "holds one array without a name" if alone else "is not a complete .npz file"
+        raise InputError(f"{path} {what}: expected an .npz file of named arrays", fix=fix)
+    try:
+        with np.load(path, allow_pickle=False) as loaded:
+            arrays = {name: loaded[name] for name in loaded.files}
+    except FileNotFoundError as error:
+        raise InputError(f"{path} does not exist", fix=fix) from error
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        objects = "allow_pickle" in str(error)
+        what = "holds Python objects, which are never loaded" if objects else f"is not a complete .npz file: {error}"
+        raise InputError(f"{path} {what}", fix=fix) from error
+    unnamed = [name for name, array in arrays.items() if not isinstance(array, np.ndarray)]
+    if unnamed:
+        raise InputError(f"{path}: {', '.join(unnamed)} is not an array", fix=fix)
+    return arrays
+
+
+def verify(arguments: argparse.Namespace) -> Result:
+    if arguments.all == (arguments.name is not None):
+        raise CompileError("verify takes one NAME or DIR, or --all", fix="for example: headwright verify least_squares")
+    if arguments.all:
+        return _verify_all(arguments)
+    title, model = open_subject(arguments.name, parse_settings(arguments.set), note)
+    with stage(f"verifying {title}", quiet=arguments.json or not sys.stderr.isatty()):
+        certificate = verify_model(model)
+    verdict = "everything is proved" if certificate.all_proved else "NOT everything is proved"
+    data = {"all_proved": certificate.all_proved, "certificates": [{"model": title, **certificate.to_json()}]}
+    return Result(f"{certificate}\n{verdict}", data, 0 if certificate.all_proved else 1)
+
+
+def _verify_all(arguments: argparse.Namespace) -> Result:
+    if arguments.set:
+        raise CompileError("--set does not go with --all", fix="verify one construction: headwright verify NAME --set …")
+    subjects = list(all_subjects())
+    rows, found = [], []
+    for name, values in track(subjects, "verifying", unit="model"):
+        model = constructions.get(name).compile(**values)
+        certificate = verify_model(model)
+        found.append({"model": describe(name, values), **certificate.to_json()})
+        bad = [f"{type(c.verdict).__name__} {c.name}" for c in certificate.claims if not isinstance(c.verdict, Proved)]
+        figures = (str(model.depth), str(model.max_heads), str(model.d_model))
+        rows.append((describe(name, values), *figures, ", ".join(bad) or f"proved ({len(certificate.claims)} claims)"))
+    holds = all(entry["all_proved"] for entry in found)
+    proved = sum(entry["all_proved"] for entry in found)
+    text = table(("model", "layers", "heads", "rows", "verdict"), rows)
+    text += f"\n{proved} of {len(found)} models: every claim proved"
+    return Result(text, {"all_proved": holds, "certificates": found}, 0 if holds else 1)
+
+
+def table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    """Columns of text; columns of figures are flush right."""
+    widths = [max(len(row[i]) for row in (header, *rows)) for i in range(len(header))]
+    right = [all(row[i].replace(".", "").isdigit() for row in rows) for i in range(len(header))]
+    align: list[Callable[[str, int], str]] = [str.rjust if r else str.ljust for r in right]
+    lines = ["  ".join(a(cell, w) for a, cell, w in zip(align, row, widths, strict=True)).rstrip() for row in (header, *rows)]
+    return "\n".join([lines[0], "  ".join("-" * w for w in widths), *lines[1:]])
+
+
+def explain(arguments: argparse.Namespace) -> Result:
+    from ..compiler.show import explain_json, explain_text
+
+    _, model = open_subject(arguments.name, parse_settings(arguments.set), note)
+    degrees = exact_degree(model.artifact.graph)
+    return Result(explain_text(model.artifact, model.bounds, degrees), explain_json(model.artifact, model.bounds, degrees))
+
+
+def bench(arguments: argparse.Namespace) -> Result:
+    from . import bench as benchmark
+
+    target = Path(arguments.output)
+    if target.suffix not in ("", ".json", ".md"):
+        raise CompileError(f"-o got {target}: expected a name ending in .md or .json", fix=f"use {target.with_suffix('.md')}")
+    if not target.parent.is_dir():
+        raise CompileError(f"{target.parent} is not a folder", fix=f"create it first: mkdir -p {target.parent}")
+    report = benchmark.measure(quick=arguments.quick)
+    markdown = benchmark.to_markdown(report)
+    files = benchmark.write(report, target)
+    return Result(markdown + "\nwritten: " + ", ".join(files), {**report, "written": files})
+
+
+def demo(arguments: argparse.Namespace) -> Result:
+    from .demo import run_demo
+
+    report = run_demo(Path(arguments.output), steps=arguments.steps, picture=not arguments.no_picture, quiet=arguments.json)
+    return Result(report.conclusion, report.data, 0 if report.holds else 1)

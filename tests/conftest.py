@@ -1,0 +1,112 @@
+"""Hypothesis profiles, and fixtures that several folders share. Helper modules are not imported across test files."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, settings
+
+import headwright as hw
+
+_SLOW_IS_FINE = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
+
+# "ci": the same 200 random programs on every run. "fuzz": new ones, as many as HEADWRIGHT_FUZZ_EXAMPLES says.
+settings.register_profile("ci", max_examples=200, derandomize=True, deadline=None, database=None, suppress_health_check=_SLOW_IS_FINE)
+_FUZZ = int(os.environ.get("HEADWRIGHT_FUZZ_EXAMPLES", "0"))
+settings.register_profile("fuzz", max_examples=max(_FUZZ, 1), deadline=None, suppress_health_check=_SLOW_IS_FINE, print_blob=True)
+settings.load_profile("fuzz" if _FUZZ else "ci")
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(20240305)
+
+
+@pytest.fixture
+def matrix(rng: np.random.Generator) -> Callable[..., np.ndarray]:
+    """matrix(n, d, rank=None, low=0.5): random, its nonzero singular values between `low` and 1."""
+
+    def make(n: int, d: int, rank: int | None = None, low: float = 0.5) -> np.ndarray:
+        k = min(n, d) if rank is None else rank
+        left, _ = np.linalg.qr(rng.normal(size=(n, n)))
+        right, _ = np.linalg.qr(rng.normal(size=(d, d)))
+        return left[:, :k] * rng.uniform(low, 1.0, k) @ right[:, :k].T
+
+    return make
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way to compile a construction: a name and arguments."""
+
+    name: str
+    arguments: dict[str, Any]
+
+    def compile(self, **changes: Any) -> hw.Compiled:
+        return hw.constructions.get(self.name).compile(**{**self.arguments, **changes})
+
+    def __str__(self) -> str:
+        return self.name + "(" + ",".join(f"{k}={v}" for k, v in self.arguments.items()) + ")"
+
+
+_SIZES = {"n": 4, "d": 3, "m": 2}
+
+
+def _values(parameter: Any) -> list[Any]:
+    """The values to try: every choice, both ends of a bounded integer, absent and present where optional."""
+    if parameter.kind == "choice":
+        return list(parameter.choices)
+    if parameter.kind == "size":
+        if parameter.low is not None and parameter.high is not None:
+            return [parameter.low, 3, parameter.high]
+        return [*([None] if parameter.default is None else []), _SIZES.get(parameter.name, 3)]
+    return {"count": [0, 2], "positive": [Fraction(1, 8)], "nonnegative": [Fraction(1, 4)]}[parameter.kind]
+
+
+def all_variants() -> Iterator[Variant]:
+    """Every construction with every option. Data with singular values of at most 1 meet the stated spectra."""
+    for name in hw.constructions.names():
+        parameters = hw.constructions.get(name).parameters
+        for values in itertools.product(*(_values(p) for p in parameters)):
+            yield Variant(name, dict(zip([p.name for p in parameters], values, strict=True)))
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test that takes `variant` runs for every construction and option."""
+    if "variant" in metafunc.fixturenames:
+        metafunc.parametrize("variant", list(all_variants()), ids=str)
+
+
+@pytest.fixture
+def data_for(matrix: Callable[..., np.ndarray], rng: np.random.Generator) -> Callable[[hw.Compiled], dict[str, np.ndarray]]:
+    """Random float inputs of a model: matrices with singular values of at most 1, standard normal vectors."""
+
+    def make(model: hw.Compiled) -> dict[str, np.ndarray]:
+        sizes, out = model.artifact.graph.sizes, {}
+        for spec in model.artifact.graph.inputs:
+            shape = tuple(d if isinstance(d, int) else sizes[d] for d in spec.shape)
+            out[spec.name] = matrix(*shape) if len(shape) == 2 else rng.normal(size=shape)
+        return out
+
+    return make
+
+
+@pytest.fixture
+def integers_for(rng: np.random.Generator) -> Callable[..., dict[str, np.ndarray]]:
+    """Random integer inputs of a model, as object arrays: exact arithmetic stays exact."""
+
+    def make(model: hw.Compiled, bound: int = 2) -> dict[str, np.ndarray]:
+        sizes, out = model.artifact.graph.sizes, {}
+        for spec in model.artifact.graph.inputs:
+            shape = tuple(d if isinstance(d, int) else sizes[d] for d in spec.shape)
+            out[spec.name] = np.array(rng.integers(-bound, bound + 1, shape).tolist(), dtype=object)
+        return out
+
+    return make

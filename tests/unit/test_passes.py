@@ -1,0 +1,219 @@
+"""Invariants of the passes: select → place → schedule → allocate → merge → weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import headwright as hw
+from headwright.compiler.allocate import allocate
+from headwright.compiler.algebra import Poly
+from headwright.compiler.graph import Graph
+from headwright.compiler.ir import Copy, Layout, Plan, Ref, Slot, SlotTerm
+from headwright.compiler.layout import label_rows
+from headwright.compiler.merge import coefficients, merge, rank
+from headwright.compiler.place import Taste, is_identity, place
+from headwright.compiler.schedule import schedule
+from headwright.compiler.select import Choices, select
+from headwright.compiler.weights import Block, BlockMatrix, build_layer, slot_starts
+from headwright.proofs_check import strategies as hws
+
+
+def program_graph(case: hws.Case) -> Graph:
+    return case.program.trace(case.sizes, {})
+
+
+def plans(graph: Graph) -> Iterator[Plan]:
+    for forms in (True, False):
+        for inline in (Choices().inline, "all"):
+            for parts in (2, 3):
+                yield select(graph, Choices(forms=forms, inline=inline, parts=parts))
+
+
+def layouts(graph: Graph) -> Iterator[Layout]:
+    plan = select(graph, Choices())
+    for flip in (False, True):
+        placement = place(plan, (flip,) * len(plan.outputs), Taste())
+        for late in (False, True):
+            for early_erase in (False, True):
+                yield allocate(schedule(placement, late=late), early_erase)
+
+
+@given(hws.cases())
+def test_selection_preserves_meaning_and_never_exceeds_three_letters(case: hws.Case) -> None:
+    graph = program_graph(case)
+    for plan in plans(graph):
+        algebra = plan.algebra
+        meaning: dict[int, Poly] = {}
+        for atom, value in sorted(plan.values.items()):
+            if value.poly is not None:
+                assert value.poly.degree() <= 3, "a word longer than one head can multiply"
+                levels = [plan.values[a].level for a in value.poly.letters() if a in plan.values]
+                levels += [plan.values[b].level for a in value.poly.letters() if a in plan.forms for b in plan.forms[a].letters()]
+                assert all(level < value.level for level in levels), "a value reads one that is not there yet"
+                meaning[atom] = algebra.substitute(value.poly, lambda a: plan.forms.get(a))
+        assert [spec.name for spec, _, _ in plan.outputs] == [o.name for o in graph.outputs]
+
+
+@given(hws.cases())
+def test_no_copy_is_read_before_it_is_written_or_after_its_last_reading(case: hws.Case) -> None:
+    plan = select(program_graph(case), Choices())
+    for flip in (False, True):
+        placement = place(plan, (flip,) * len(plan.outputs), Taste())
+        depths = set()
+        for late in (False, True):
+            scheduled = schedule(placement, late=late)
+            depths.add(scheduled.depth)
+            for copy, all_alternatives in placement.terms.items():
+                for alternatives in all_alternatives:
+                    for term in alternatives:
+                        for _, source in (*term.V, *term.K, *term.Q):
+                            if not is_identity(source):
+                                assert scheduled.layer[source] < scheduled.layer[copy] <= scheduled.depth
+                                assert scheduled.last_read[source] >= scheduled.layer[copy]
+            for _, copy, _ in placement.outputs:
+                assert scheduled.last_read[copy] == scheduled.depth + 1
+        assert len(depths) == 1, "a late schedule is as deep as an early one"
+
+
+@given(hws.cases())
+def test_no_two_live_copies_share_a_slot(case: hws.Case) -> None:
+    graph = program_graph(case)
+    for layout in layouts(graph):
+        plan = layout.schedule
+        for boundary in range(plan.depth + 1):
+            holders: dict[Slot, Copy] = {}
+            for copy, slot in layout.slot_of.items():
+                assert slot.height == copy.rows
+                begin, end = (0, plan.depth + 1) if is_identity(copy) else (plan.layer[copy], plan.last_read[copy])
+                if begin <= boundary < end or (begin == boundary == end):
+                    assert slot not in holders, f"{copy} and {holders[slot]} share {slot} after layer {boundary}"
+                    holders[slot] = copy
+        starts, d_model = slot_starts(layout.slots, graph.sizes)
+        for labels in label_rows(layout, starts):
+            rows = [r for block in labels.values() for r in block]
+            assert len(rows) == len(set(rows)) and all(0 <= r < d_model for r in rows)
+
+
+SLOTS = [Slot(i, "d") for i in range(3)]
+REFS = st.sampled_from([Ref(slot) for slot in SLOTS])
+TERMS = st.builds(
+    SlotTerm, st.sampled_from(SLOTS), REFS, REFS, REFS, st.sampled_from([Fraction(c) for c in (-3, -2, -1, 1, 2, 5)] + [Fraction(1, 3)])
+)
+
+
+def heads_as_terms(heads: tuple) -> list[SlotTerm]:
+    return [
+        SlotTerm(target, source, k, q, v * a * b)
+        for head in heads
+        for target, source, v in head.V
+        for keys, queries in head.KQ
+        for k, a in keys
+        for q, b in queries
+    ]
+
+
+@given(st.lists(TERMS, max_size=8))
+def test_merged_heads_are_exactly_the_terms_and_as_many_as_the_rank(terms: list[SlotTerm]) -> None:
+    heads = merge(tuple(((term,),) for term in terms))
+    wanted = coefficients(terms)
+    assert coefficients(heads_as_terms(heads)) == wanted
+    lefts, rights = sorted(wanted), sorted({r for row in wanted.values() for r in row})
+    if not wanted:
+        assert heads == ()
+        return
+    # an independent rank: of integers small enough for float64 (entries ≤ 120 after clearing thirds, at most 8 × 8)
+    dense = np.array([[float(3 * wanted[left].get(right, 0)) for right in rights] for left in lefts])
+    assert len(heads) == np.linalg.matrix_rank(dense) == rank(terms)
+
+
+@given(st.lists(st.lists(TERMS, min_size=1, max_size=2).map(tuple), min_size=1, max_size=3), st.data())
+def test_merging_picks_one_of_the_alternatives_of_every_term(firsts: list, data: st.DataObject) -> None:
+    alternatives = tuple((first, data.draw(st.lists(TERMS, min_size=1, max_size=2).map(tuple))) for first in firsts)
+    made = coefficients(heads_as_terms(merge(alternatives)))
+    choices = [[]]
+    for pair in alternatives:
+        choices = [[*chosen, *option] for chosen in choices for option in pair]
+    assert made in [coefficients(chosen) for chosen in choices]
+    assert len(merge(alternatives)) == min(rank(chosen) for chosen in choices)
+
+
+def test_merging_terms_that_cancel_leaves_no_head() -> None:
+    a, b = Ref(SLOTS[0]), Ref(SLOTS[1])
+    term = SlotTerm(SLOTS[2], a, b, b, Fraction(1))
+    assert merge((((term,),), ((SlotTerm(SLOTS[2], a, b, b, Fraction(-1)),),))) == ()
+
+
+def test_a_newton_step_merges_to_one_head() -> None:
+    X, At, I = (Ref(slot) for slot in SLOTS)
+    terms = (SlotTerm(SLOTS[0], X, I, I, Fraction(1)), SlotTerm(SLOTS[0], X, At, X, Fraction(-1)))
+    (head,) = merge(tuple(((term,),) for term in terms))
+    assert head.V == ((SLOTS[0], X, Fraction(1)),)
+
+
+@given(st.lists(TERMS, min_size=1, max_size=6))
+def test_matrices_of_a_layer_compute_its_terms(terms: list[SlotTerm]) -> None:
+    sizes, d = {"d": 2}, 2
+    starts, d_model = slot_starts(tuple(SLOTS), sizes)
+    layer = build_layer(merge(tuple(((term,),) for term in terms)), starts, d_model, sizes)
+    H = np.array(np.random.default_rng(1).integers(-3, 4, (d_model, 3)).tolist(), dtype=object)
+    update = np.zeros((d_model, 3), dtype=object)
+    for head in layer.heads:
+        V, K, Q = (m.exact().dot(H) for m in head.matrices)
+        update = update + V.dot(K.T).dot(Q)
+    want = np.zeros((d_model, 3), dtype=object)
+    for t in terms:
+        V, K, Q = (H[starts[r.slot] : starts[r.slot] + d] for r in (t.V, t.K, t.Q))
+        rows = slice(starts[t.target], starts[t.target] + d)
+        want[rows] = want[rows] + t.coefficient * V.dot(K.T).dot(Q)
+    assert (update == want).all()
+
+
+def test_dense_weights_are_the_nearest_floats_to_the_exact_ones() -> None:
+    matrix = BlockMatrix(5, (Block(0, 2, 2, Fraction(1, 3), "d"), Block(4, 0, 1, Fraction(-2), 1)))
+    want = np.zeros((5, 5))
+    want[0, 2] = want[1, 3] = 1 / 3
+    want[4, 0] = -2
+    assert np.array_equal(matrix.dense(), want)
+    assert matrix.exact()[1, 3] == Fraction(1, 3)
+    assert matrix.nonzeros == np.count_nonzero(want)
+
+
+def test_compiling_twice_gives_the_same_weights() -> None:
+    arguments = {"n": 5, "d": 3, "steps": 3, "alpha": 0.01}
+    first, second = (hw.constructions.get("least_squares").compile(**arguments).artifact for _ in range(2))
+    assert first == second
+
+
+@pytest.mark.parametrize("goal", ["balanced", "depth", "heads", "width"])
+@given(hws.cases(max_steps=4))
+def test_every_goal_gives_the_same_function(goal: str, case: hws.Case) -> None:
+    model = hw.compile(case.program, dims=case.sizes, optimize=goal)
+    want = case.program.reference(**case.inputs)
+    got = model.exact.run(**case.inputs)
+    assert all((np.asarray(got[name]) == np.asarray(want[name])).all() for name in want)
+
+
+def test_the_goals_reach_what_they_promise() -> None:
+    @hw.program
+    def chain(A: hw.Matrix["d", "d"], B: hw.Matrix["d", "d"]):
+        X = A
+        for _ in range(2):
+            X = 2 * X - X @ B @ X
+        return X @ A @ B
+
+    models = {goal: hw.compile(chain, dims={"d": 3}, optimize=goal) for goal in ("balanced", "depth", "heads", "width")}
+    assert models["depth"].depth == min(m.depth for m in models.values())
+    assert models["width"].d_model == min(m.d_model for m in models.values())
+    assert models["heads"].max_heads == min(m.max_heads for m in models.values())
+
+
+def test_repeated_layers_are_stored_once() -> None:
+    short, long = (hw.constructions.get("newton_inverse").compile(d=3, steps=steps, start="input") for steps in (2, 9))
+    assert long.n_unique_parameters == short.n_unique_parameters == 3 * long.d_model**2
+    assert long.n_parameters == 9 * long.n_unique_parameters
