@@ -62,9 +62,12 @@ def never_rounds(model: hw.Compiled, inputs: dict[str, np.ndarray]) -> bool:
 def test_every_program_is_proved_exact_and_bit_for_bit() -> None:
     seen, fitting, nested, multiple = set(), 0, 0, 0
 
+    @settings(max_examples=5 * EXAMPLES)  # hypothesis repeats programs: the count below is of different ones
     @given(hws.cases())
     def holds(case: hws.Case) -> None:
         nonlocal fitting, nested, multiple
+        if case.source in seen:
+            return
         model = hw.compile(case.program, dims=case.sizes)
         certificate = hw.verify(model)
         assert isinstance(certificate["identity"], hw.Proved), f"{case.source}\n{certificate}"
@@ -86,23 +89,9 @@ def test_every_program_is_proved_exact_and_bit_for_bit() -> None:
         multiple += len(graph.outputs) > 1
 
     holds()
-    assert len(seen) >= min(EXAMPLES, 200) * 0.75, "hypothesis repeated itself"
-    assert fitting >= 0.75 * min(EXAMPLES, 200), "too few cases are small enough for float64 to be exact"
-    assert nested >= 10 and multiple >= 10 or EXAMPLES < 200
-
-
-def test_two_hundred_distinct_deep_programs_are_proved() -> None:
-    seen = set()
-
-    @given(st.integers(1, 9).flatmap(lambda degree: hws.cases(max_degree=degree, max_steps=6)))
-    @settings(max_examples=max(300, EXAMPLES))
-    def proved(case: hws.Case) -> None:
-        if case.source not in seen:
-            seen.add(case.source)
-            assert isinstance(hw.verify(hw.compile(case.program, dims=case.sizes))["identity"], hw.Proved), case.source
-
-    proved()
-    assert len(seen) >= 200
+    assert len(seen) >= min(EXAMPLES, 200), "fewer than 200 different programs"
+    assert fitting >= 0.75 * len(seen), "too few cases are small enough for float64 to be exact"
+    assert EXAMPLES < 200 or (nested >= 30 and multiple >= 30)
 
 
 @given(hws.cases(max_steps=5), hws.sizes())
@@ -118,6 +107,7 @@ RATIONALS = st.fractions(min_value=-3, max_value=3, max_denominator=7)
 
 
 @given(RATIONALS, RATIONALS, RATIONALS, hws.sizes(), st.data())
+@settings(max_examples=max(50, EXAMPLES // 4))
 def test_rational_coefficients_stay_exact(a: Fraction, b: Fraction, c: Fraction, sizes: dict[str, int], data: st.DataObject) -> None:
     @hw.program
     def rational(A: hw.Matrix["n", "d"], u: hw.Vector["d"], *, a, b, c):
