@@ -1,18 +1,18 @@
 """headwright: a verified construction compiler for transformers.
 
-    import headwright as hw
+import headwright as hw
 
-    @hw.program
-    def least_squares(A: hw.Matrix["n", "d"], y: hw.Vector["n"], q: hw.Vector["d"], *, steps, alpha):
-        S = A.T @ A
-        X = alpha * S
-        for _ in range(steps):
-            X = 2 * X - X @ S @ X
-        return q @ X @ A.T @ y
+@hw.program
+def least_squares(A: hw.Matrix["n", "d"], y: hw.Vector["n"], q: hw.Vector["d"], *, steps, alpha):
+    S = A.T @ A
+    X = alpha * S
+    for _ in range(steps):
+        X = 2 * X - X @ S @ X
+    return q @ X @ A.T @ y
 
-    model = hw.compile(least_squares, dims={"n": 32, "d": 8}, steps=10, alpha=1e-4)
-    prediction = model(A=A, y=y, q=q)
-    print(hw.verify(model))
+model = hw.compile(least_squares, dims={"n": 32, "d": 8}, steps=10, alpha=1e-4)
+prediction = model(A=A, y=y, q=q)
+print(hw.verify(model))
 """
 
 from . import constructions
@@ -54,6 +54,7 @@ from .compiler.program import (
 )
 from .proofs_check.certificate import Certificate, Claim, Proved, Refuted, Unknown
 from .runtime.api import compile, verify
+from .runtime.checkpoint import load, save
 from .runtime.compiled import Compiled
 
 __version__ = "0.1.0"
@@ -89,11 +90,13 @@ __all__ = [
     "dim",
     "exp",
     "eye",
+    "load",
     "ones",
     "outer",
     "program",
     "reciprocal",
     "relu",
+    "save",
     "sigmoid",
     "spectrum",
     "sqrt",

@@ -96,8 +96,8 @@ class Algebra:
         atom = self.atoms[letter[0]]
         if atom.family is None or atom.symmetric or not letter[1]:
             return atom.family
-        root, flipped = atom.family  # type: ignore[misc]
-        return root, not flipped
+        assert isinstance(atom.family, tuple)
+        return atom.family[0], not atom.family[1]
 
     # -- letters and words ---------------------------------------------------------------------------------
 

@@ -67,26 +67,17 @@ class _Allocation:
     # -- one layer -----------------------------------------------------------------------------------------
 
     def fill(self, number: int) -> None:
-        copies = sorted((c for c, layer in self.plan.layer.items() if layer == number and c in self.placement.terms), key=self.order)
-        written: list[tuple[Copy, Slot, set[Dim]]] = []
-        taken: set[Slot] = set()
+        copies = sorted(c for c, layer in self.plan.layer.items() if layer == number and c in self.placement.terms)
+        slots = self.choose_slots(copies, number)
+        leftovers = {copy: self.erase(slots[copy], copy, number) for copy in copies}
         for copy in copies:
-            slot = self.choose_slot(copy, number, taken)
-            taken.add(slot)
-            written.append((copy, slot, self.erase(slot, copy, number)))
-        for copy, slot, leftovers in written:
-            terms = [self.lower(copy, slot, alternatives) for alternatives in self.placement.terms[copy]]
+            terms = [self.lower(copy, slots[copy], alternatives) for alternatives in self.placement.terms[copy]]
             self.layers[number - 1] += terms
-            read = [term.Q for alternatives in terms for products in alternatives for term in products]
-            extent = set().union(*({1} if q.first else self.states[q.slot].extent for q in read)) if read else set()
-            written[written.index((copy, slot, leftovers))] = (copy, slot, leftovers | extent)
-        for copy, slot, extent in written:
-            self.occupy(slot, copy)
-            self.states[slot].extent = extent
-
-    def order(self, copy: Copy) -> tuple[int, bool, Copy]:
-        """Tall blocks choose first, and those that continue a dying value before others."""
-        return -size_of(copy.rows, self.sizes), not self.continued(copy), copy
+            for read in (term.Q for alternatives in terms for products in alternatives for term in products):
+                leftovers[copy] |= {1} if read.first else self.states[read.slot].extent
+        for copy in copies:
+            self.occupy(slots[copy], copy)
+            self.states[slots[copy]].extent = leftovers[copy]
 
     def continued(self, copy: Copy) -> list[tuple[Copy, Fraction]]:
         """The stored copies that appear by themselves in the sum: writing over one of them needs less erasing."""
@@ -110,27 +101,34 @@ class _Allocation:
         pinned = is_identity(copy) or copy not in self.plan.last_read
         self.states[slot] = _State(copy, {copy.cols}, self.plan.depth + 1 if pinned else self.plan.last_read[copy])
 
-    def choose_slot(self, copy: Copy, number: int, taken: set[Slot]) -> Slot:
-        """The dead slot that is cheapest to write over, or a new one."""
-        best: tuple[float, int] | None = None
-        for slot, state in self.states.items():
-            if slot.height == copy.rows and slot not in taken and state.owner is not None and state.free_from <= number:
-                price = self.price(copy, state)
-                if price is not None and (best is None or (price, slot.number) < best):
-                    best = (price, slot.number)
-        if best is None or best[0] >= 2 + size_of(copy.rows, self.sizes):
-            return self.new_slot(copy)
-        return next(slot for slot in self.states if slot.number == best[1])
+    def choose_slots(self, copies: list[Copy], number: int) -> dict[Copy, Slot]:
+        """A dead slot or a new one for every copy of a layer: the cheapest pairs of copy and dead slot first."""
+        chosen: dict[Copy, Slot] = {}
+        dead = {slot: state for slot, state in self.states.items() if state.owner is not None and state.free_from <= number}
+        offers = []
+        for index, copy in enumerate(copies):
+            for slot, state in dead.items():
+                price = self.price(copy, slot, state) if slot.height == copy.rows else None
+                if price is not None and price < 2 + size_of(copy.rows, self.sizes):
+                    offers.append((price, index, slot.number, copy, slot))
+        for _, _, _, copy, slot in sorted(offers, key=lambda offer: offer[:3]):
+            if copy not in chosen and slot not in chosen.values():
+                chosen[copy] = slot
+        return {copy: chosen[copy] if copy in chosen else self.new_slot(copy) for copy in copies}
 
-    def price(self, copy: Copy, state: _State) -> float | None:
+    def price(self, copy: Copy, slot: Slot, state: _State) -> float | None:
+        """What writing the copy over a dead slot costs in erasing; None where it must not be done."""
         own = dict(self.continued(copy))
         clean = self.clearing(state, copy)
         if copy in self.must_be_clean and state.extent - {copy.cols} - ({clean} if state.extent == {clean} else set()):
             return None
-        if own.get(state.owner) == 1 and state.extent <= {copy.cols}:  # type: ignore[arg-type]
+        if state.owner is not None and own.get(state.owner) == 1 and state.extent <= {copy.cols}:
             return 0.0
         missing = 0.0 if self.has_identity(clean) else 2.0 + size_of(clean, self.sizes)
-        return missing + (0.5 if state.owner in own else 1.0) + (0.5 if state.extent != {clean} else 0.0)
+        # erasing joins a head for free where the copy's own terms read the slot as V
+        reads = any(self.slot_of.get(c) == slot for ways in self.placement.terms[copy] for _, c in ways[0].V)
+        joins = 0.5 if state.owner in own else 0.75 if reads else 1.0
+        return missing + joins + (0.5 if state.extent != {clean} else 0.0)
 
     def clearing(self, state: _State, copy: Copy) -> Dim:
         """The identity that clears the slot: all of it where one at hand can, else the tokens of the new value."""

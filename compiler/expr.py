@@ -79,7 +79,7 @@ class Expr:
         return _multiply(self, 1 / factor)
 
     def __rtruediv__(self, other: Any) -> Expr:
-        return pointwise("reciprocal", self) * other
+        return _multiply(pointwise("reciprocal", self), other)
 
     def __matmul__(self, other: Any) -> Expr:
         return _matmul(self, lift(self.tracer, other, "@"))
@@ -109,7 +109,7 @@ class Expr:
     def _compare(self, _: Any) -> bool:
         self._refuse("compare", "branch on keyword-only constants, or write the choice as arithmetic")
 
-    __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = _compare  # type: ignore[assignment]
+    __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = _compare
 
     def __float__(self) -> float:
         self._refuse("convert to a number", "use it in expressions only; its value exists at run time")
@@ -149,7 +149,7 @@ def lift(tracer: Tracer, value: Any, operator: str) -> Expr:
         exact = as_exact_array(array, "a compile-time array")
         full = exact.reshape(array.shape[0] if array.ndim else 1, array.shape[1] if array.ndim == 2 else 1)
         return Expr(tracer, tracer.constant(full), array.ndim)
-    if isinstance(value, numbers.Number) or isinstance(value, Fraction):
+    if isinstance(value, (numbers.Number, Fraction)):
         rational = as_rational(value, f"the operand of {operator}")
         return Expr(tracer, tracer.constant(np.array([[rational]], dtype=object)), 0)
     raise TraceError(
@@ -170,15 +170,21 @@ def _unify(tracer: Tracer, a: Expr, b: Expr, pairs: list[tuple[int, int]]) -> tu
         if x == y:
             continue
         if isinstance(x, int) and isinstance(y, str) and _is_constant(a) and tracer.sizes[y] == x:
-            shape_a[i] = y
+            shape_a = _renamed(shape_a, i, y)
         elif isinstance(y, int) and isinstance(x, str) and _is_constant(b) and tracer.sizes[x] == y:
-            shape_b[j] = x
+            shape_b = _renamed(shape_b, j, x)
         else:
             return None
     return (
         Expr(tracer, tracer.retag(a.number, (shape_a[0], shape_a[1])), a.ndim),
         Expr(tracer, tracer.retag(b.number, (shape_b[0], shape_b[1])), b.ndim),
     )
+
+
+def _renamed(shape: list[Dim], index: int, name: str) -> list[Dim]:
+    """A compile-time array's shape with one dimension named; a square one maps that dimension to itself."""
+    square = shape[0] == shape[1]
+    return [name if square or i == index else dim for i, dim in enumerate(shape)]
 
 
 def _add(a: Expr, other: Any, sign: int, operator: str) -> Expr:
@@ -312,4 +318,6 @@ def _suggest_product(a: Expr, b: Expr) -> str:
 def pointwise(name: str, value: Expr) -> Expr:
     """A named scalar function of every entry."""
     value.tracer.note_names()
-    return Expr(value.tracer, value.tracer.node("pointwise", (value.number,), name, value.tracer.nodes[value.number].shape), value.ndim)
+    return Expr(
+        value.tracer, value.tracer.node("pointwise", (value.number,), name, value.tracer.nodes[value.number].shape), value.ndim
+    )

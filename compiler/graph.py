@@ -86,7 +86,9 @@ def live_nodes(graph: Graph) -> list[int]:
     return [index for index, uses in enumerate(count_uses(graph)) if uses]
 
 
-def evaluate(graph: Graph, inputs: Mapping[str, Any], arithmetic: Arithmetic, wanted: list[int] | None = None) -> dict[int, Any]:
+def evaluate(
+    graph: Graph, inputs: Mapping[str, Any], arithmetic: Arithmetic, wanted: list[int] | None = None
+) -> dict[int, Any]:
     """The values of the wanted nodes (default: the outputs) on two-dimensional `inputs`, in the given arithmetic."""
     wanted = [output.node for output in graph.outputs] if wanted is None else wanted
     needed = set(wanted)

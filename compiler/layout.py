@@ -41,13 +41,19 @@ def place_inputs(layout: Layout, starts: Mapping[Slot, int]) -> tuple[tuple[Plac
         value = None if is_identity(copy) else plan.values[copy.atom]
         if value is not None and value.leaf is None:
             continue
-        kind, node, name = ("eye", -1, f"I_{copy.rows}") if value is None or value.leaf is None else (value.leaf.kind, value.leaf.node, value.name)
+        kind, node, name = (
+            ("eye", -1, f"I_{copy.rows}")
+            if value is None or value.leaf is None
+            else (value.leaf.kind, value.leaf.node, value.name)
+        )
         placed.append(_placed(kind, name, node, copy, slot, starts, sizes))
     read = [size_of(c.cols, sizes) for c in layout.slot_of]
     return tuple(sorted(placed, key=lambda p: p.row)), max(read, default=1)
 
 
-def _placed(kind: str, name: str, node: int, copy: Copy, slot: Slot, starts: Mapping[Slot, int], sizes: Mapping[str, int]) -> Placed:
+def _placed(
+    kind: str, name: str, node: int, copy: Copy, slot: Slot, starts: Mapping[Slot, int], sizes: Mapping[str, int]
+) -> Placed:
     shape = (copy.cols, copy.rows) if copy.flipped else (copy.rows, copy.cols)
     return Placed(kind, name, node, starts[slot], size_of(copy.rows, sizes), size_of(copy.cols, sizes), copy.flipped, shape)
 

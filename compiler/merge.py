@@ -21,6 +21,7 @@ _PRIME = 2**61 - 1
 
 _Left = tuple[Slot, Ref]
 _Right = tuple[Ref, Ref]
+_KQ = tuple[tuple[tuple[tuple[Ref, Fraction], ...], tuple[tuple[Ref, Fraction], ...]], ...]
 _Row = dict[_Right, Fraction]
 _Matrix = dict[_Left, _Row]
 
@@ -31,7 +32,9 @@ def merge(terms: tuple[Alternatives, ...]) -> tuple[SlotHead, ...]:
     pivots, weights = _factorise(matrix)
     heads = []
     for index, pivot in enumerate(pivots):
-        V = tuple((target, source, weights[target, source][index]) for target, source in matrix if weights[target, source].get(index))
+        V = tuple(
+            (target, source, weights[target, source][index]) for target, source in matrix if weights[target, source].get(index)
+        )
         heads.append(SlotHead(V, _stack(pivot)))
     return tuple(heads)
 
@@ -158,7 +161,7 @@ def _subtract(target: dict[Any, Fraction], source: dict[Any, Fraction], factor: 
             del target[key]
 
 
-def _stack(pivot: _Row) -> tuple:
+def _stack(pivot: _Row) -> _KQ:
     """Σ c Kᵀ Q as few stacked pieces: grouped by K (Q a linear form) or by Q, whichever is shorter."""
     by_k: dict[Ref, list[tuple[Ref, Fraction]]] = {}
     by_q: dict[Ref, list[tuple[Ref, Fraction]]] = {}

@@ -113,7 +113,7 @@ def _times(args: Sequence[Any], *_: Any) -> Any:
 
 
 def _spread(args: Sequence[Any], node: Any, sizes: Mapping[str, int], arithmetic: Arithmetic) -> Any:
-    out = np.zeros((size_of(node.shape[0], sizes),) * 2, dtype=arithmetic.dtype)
+    out: np.ndarray = np.zeros((size_of(node.shape[0], sizes),) * 2, dtype=arithmetic.dtype)
     np.fill_diagonal(out, args[0][0, 0])
     return out
 

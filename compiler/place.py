@@ -52,8 +52,7 @@ def place(plan: Plan, flips: tuple[bool, ...], taste: Taste) -> Placement:
                 chosen[copy] = [placing.choose(word, c, copy) for word, c in placing.words(copy)]
     terms = {
         copy: tuple(
-            placing.alternatives(word, c, copy, term)
-            for (word, c), term in zip(placing.words(copy), picked, strict=True)
+            placing.alternatives(word, c, copy, term) for (word, c), term in zip(placing.words(copy), picked, strict=True)
         )
         for copy, picked in chosen.items()
     }

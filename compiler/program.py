@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -41,7 +42,9 @@ def _input_type(kind: str, count: int, dims: Any) -> InputType:
                 rule="a dimension is a name such as 'd' or an integer of at least 1",
             )
     if len(dims) != count:
-        raise ProgramError(f"{kind} takes {count} dimension{'s' * (count > 1)}, got {len(dims)}", where=location_of(user_frame()))
+        raise ProgramError(
+            f"{kind} takes {count} dimension{'s' * (count > 1)}, got {len(dims)}", where=location_of(user_frame())
+        )
     return InputType(dims)
 
 
@@ -227,12 +230,16 @@ class Program:
         inputs: dict[str, tuple[Dim, ...]] = {}
         constants: dict[str, Any] = {}
         try:
-            parameters = inspect.signature(self.fn, eval_str=True, locals=dict(inspect.getclosurevars(self.fn).nonlocals)).parameters
+            parameters = inspect.signature(
+                self.fn, eval_str=True, locals=dict(inspect.getclosurevars(self.fn).nonlocals)
+            ).parameters
         except NameError as error:
             raise ProgramError(f"an annotation cannot be read: {error}", where=self.where) from error
         for name, parameter in parameters.items():
             if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-                raise ProgramError(f"*{name} is not allowed in a program", where=self.where, fix="name every input and constant")
+                raise ProgramError(
+                    f"*{name} is not allowed in a program", where=self.where, fix="name every input and constant"
+                )
             if parameter.kind is parameter.KEYWORD_ONLY:
                 constants[name] = parameter.default
                 continue
@@ -258,7 +265,7 @@ class Program:
             raise CompileError(
                 f"{self.fn.__name__}: " + ", ".join(problems),
                 where=self.where,
-                rule=f"its compile-time constants are: {', '.join(self.defaults) or 'none'}; its inputs are: {', '.join(self.inputs)}",
+                rule=f"its constants are: {', '.join(self.defaults) or 'none'}; its inputs are: {', '.join(self.inputs)}",
                 fix="pass exactly the keyword-only parameters of the program",
             )
         return {**{n: d for n, d in self.defaults.items() if d is not inspect.Parameter.empty}, **constants}
@@ -328,6 +335,8 @@ class Program:
         batch = np.broadcast_shapes(*(a.shape[: a.ndim - len(self.inputs[name])] for name, a in arrays.items()))
         full = {n: np.broadcast_to(a, batch + a.shape[a.ndim - len(self.inputs[n]) :]) for n, a in arrays.items()}
         context = _Numeric(sizes, np.result_type(*arrays.values()) if arrays else np.dtype(np.float64))
+        if context.dtype != object:  # a Fraction times a float array would be an object array
+            constants = {n: float(v) if isinstance(v, Fraction) else v for n, v in constants.items()}
         with _entered(context):
             runs = [self.fn(*(full[n][i] for n in self.inputs), **constants) for i in np.ndindex(*batch)]
         if isinstance(runs[0], dict):
@@ -341,7 +350,10 @@ def _as_numeric(value: Any) -> np.ndarray:
 
 
 def bind_sizes(
-    program: str, inputs: Mapping[str, tuple[Dim, ...]], shapes: Mapping[str, tuple[int, ...]], sizes: Mapping[str, int] | None = None
+    program: str,
+    inputs: Mapping[str, tuple[Dim, ...]],
+    shapes: Mapping[str, tuple[int, ...]],
+    sizes: Mapping[str, int] | None = None,
 ) -> dict[str, int]:
     """The sizes that the shapes of the inputs give to the named dimensions. Raises InputError where they disagree.
 

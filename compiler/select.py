@@ -1,8 +1,8 @@
 """Instruction selection: from the expression graph to values that are sums of ternary products V Kᵀ Q.
 
 A node becomes a polynomial in the values chosen so far. It is given rows of its own (a value) when it is not linear
-and is shared, or named by the user; linear combinations cost nothing (heads read them directly) and become forms. Words longer than
-three letters are cut into parts, as few layers deep as the levels of their letters allow.
+and is shared, or named by the user; linear combinations cost nothing (heads read them directly) and become forms.
+Words longer than three letters are cut into parts, as few layers deep as the levels of their letters allow.
 """
 
 from __future__ import annotations

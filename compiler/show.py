@@ -16,10 +16,17 @@ from .weights import Block, HeadWeights
 class Figures(Protocol):
     """The figures of a paper's claim at given sizes (None where it gives none)."""
 
-    source: str
-    depth: int | None
-    heads: int | None
-    rows: int | None
+    @property
+    def source(self) -> str: ...
+
+    @property
+    def depth(self) -> int | None: ...
+
+    @property
+    def heads(self) -> int | None: ...
+
+    @property
+    def rows(self) -> int | None: ...
 
 
 def explain_json(artifact: Artifact, bounds: Figures | None, degrees: Mapping[str, int | None]) -> dict[str, Any]:

@@ -131,8 +131,8 @@ class Tracer:
         if right.op == "eye":
             return a
         if left.op == right.op == "constant":
-            m, k, n = (*left.attr.shape, right.attr.shape[1])
-            if m * k * n <= _FOLD_LIMIT:
+            work = left.attr.shape[0] * left.attr.shape[1] * right.attr.shape[1]
+            if work <= _FOLD_LIMIT:
                 return self.constant(left.attr.array().dot(right.attr.array()), shape)
         return self.node("matmul", (a, b), None, shape)
 
@@ -173,5 +173,12 @@ class Tracer:
             labels[number] = name if counts[name] == 1 else f"{name}[{seen.get(name, 0)}]"
             seen[name] = seen.get(name, 0) + 1
         return Graph(
-            self.name, tuple(self.nodes), tuple(self.inputs), tuple(outputs), dict(self.sizes), labels, tuple(self.facts), single
+            self.name,
+            tuple(self.nodes),
+            tuple(self.inputs),
+            tuple(outputs),
+            dict(self.sizes),
+            labels,
+            tuple(self.facts),
+            single,
         )

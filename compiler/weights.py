@@ -83,7 +83,9 @@ def slot_starts(slots: tuple[Slot, ...], sizes: Mapping[str, int]) -> tuple[dict
     return starts, total
 
 
-def build_layer(heads: tuple[SlotHead, ...], starts: Mapping[Slot, int], d_model: int, sizes: Mapping[str, int]) -> LayerWeights:
+def build_layer(
+    heads: tuple[SlotHead, ...], starts: Mapping[Slot, int], d_model: int, sizes: Mapping[str, int]
+) -> LayerWeights:
     """The matrices of one layer. A stack of K and Q that needs more than d_model rows is split into several heads."""
     return LayerWeights(tuple(w for head in heads for w in _build_head(head, starts, d_model, sizes)))
 

@@ -15,7 +15,7 @@ _FIX = "compile with alpha < 2/λ_max(AᵀA), or scale A down"
 
 
 @program
-def newton_inverse(A: Matrix["d", "d"], *, steps, alpha):  # type: ignore[no-untyped-def]  # noqa: F821
+def newton_inverse(A: Matrix["d", "d"], *, steps, alpha):
     spectrum(A.T @ A, within=(0, 2 / alpha), fix=_FIX)
     X = alpha * A.T
     for _ in range(steps):
@@ -24,7 +24,7 @@ def newton_inverse(A: Matrix["d", "d"], *, steps, alpha):  # type: ignore[no-unt
 
 
 @program
-def newton_inverse_from(A: Matrix["d", "d"], X0: Matrix["d", "d"], *, steps):  # type: ignore[no-untyped-def]  # noqa: F821
+def newton_inverse_from(A: Matrix["d", "d"], X0: Matrix["d", "d"], *, steps):
     X = X0
     for _ in range(steps):
         X = 2 * X - X @ A @ X
@@ -32,7 +32,7 @@ def newton_inverse_from(A: Matrix["d", "d"], X0: Matrix["d", "d"], *, steps):  #
 
 
 @program
-def pseudo_inverse(A: Matrix["n", "d"], *, steps, alpha):  # type: ignore[no-untyped-def]  # noqa: F821
+def pseudo_inverse(A: Matrix["n", "d"], *, steps, alpha):
     spectrum(A.T @ A, within=(0, 2 / alpha), fix=_FIX)
     X = alpha * A.T
     for _ in range(steps):
@@ -41,9 +41,9 @@ def pseudo_inverse(A: Matrix["n", "d"], *, steps, alpha):  # type: ignore[no-unt
 
 
 @program
-def newton_inverse_order(A: Matrix["d", "d"], *, order, steps, alpha):  # type: ignore[no-untyped-def]  # noqa: F821
+def newton_inverse_order(A: Matrix["d", "d"], *, order, steps, alpha):
     spectrum(A.T @ A, within=(0, 2 / alpha), fix=_FIX)
-    I = eye("d")  # noqa: E741
+    I = eye("d")
     X = alpha * A.T
     E = I - A @ X
     for _ in range(steps):
@@ -55,9 +55,9 @@ def newton_inverse_order(A: Matrix["d", "d"], *, order, steps, alpha):  # type: 
 
 
 @program
-def newton_inverse_order_literal(A: Matrix["d", "d"], *, order, steps, alpha):  # type: ignore[no-untyped-def]  # noqa: F821
+def newton_inverse_order_literal(A: Matrix["d", "d"], *, order, steps, alpha):
     spectrum(A.T @ A, within=(0, 2 / alpha), fix=_FIX)
-    I = eye("d")  # noqa: E741
+    I = eye("d")
     X = alpha * A.T
     for _ in range(steps):
         series = I
@@ -127,7 +127,9 @@ CONSTRUCTIONS = (
         "pseudo_inverse",
         "T Newton–Schulz steps towards the pseudo-inverse of a rectangular or rank-deficient A",
         pseudo_inverse,
-        PaperClaim(GIANNOU, "eq. (3.3)", "the iteration, for a square A", error="0 (an identity); the limit is the pseudo-inverse"),
+        PaperClaim(
+            GIANNOU, "eq. (3.3)", "the iteration, for a square A", error="0 (an identity); the limit is the pseudo-inverse"
+        ),
         (size("n", "rows of A"), size("d", "columns of A"), STEPS, _ALPHA),
         _pseudo,
     ),
@@ -141,7 +143,13 @@ CONSTRUCTIONS = (
             Parameter("order", "size", "power of the residual", low=2, high=10),
             STEPS,
             _ALPHA,
-            Parameter("keep", "choice", 'keep the residual E, or "nothing": the formula as printed', "residual", ("residual", "nothing")),
+            Parameter(
+                "keep",
+                "choice",
+                'keep the residual E, or "nothing": the formula as printed',
+                "residual",
+                ("residual", "nothing"),
+            ),
         ),
         _order,
     ),

@@ -50,7 +50,7 @@ class Construction:
         goal = optimize or variant.optimize
         model = compile_program(variant.program, dims=sizes, arch=arch, optimize=goal, **variant.constants)
         counted = {name: value for name, value in values.items() if type(value) is int}
-        model.bounds = (variant.claim or self.claim).bounds({"m": 1, **counted})
+        model.bounds = (variant.claim or self.claim).bounds(counted)
         model.construction = self.name
         return model
 

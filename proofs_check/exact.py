@@ -19,9 +19,10 @@ from ..compiler.weights import BlockMatrix
 from .certificate import Proved, Refuted, Verdict
 from .modular import MODULAR, PRIME
 
+
 def apply(matrix: BlockMatrix, H: np.ndarray, arithmetic: Arithmetic) -> np.ndarray:
     """matrix @ H for a block matrix, in the given arithmetic."""
-    out = np.zeros(H.shape, dtype=arithmetic.dtype)
+    out: np.ndarray = np.zeros(H.shape, dtype=arithmetic.dtype)
     for block in matrix.blocks:
         part = arithmetic.scale(H[block.col : block.col + block.size], block.coefficient)
         out[block.row : block.row + block.size] = arithmetic.reduce(out[block.row : block.row + block.size] + part)
@@ -41,7 +42,7 @@ def run(artifact: Artifact, H: np.ndarray, arithmetic: Arithmetic) -> np.ndarray
             queries = np.flatnonzero((Q != 0).any(axis=0))
             if min(map(len, (used, written, keys, queries))):
                 scores = arithmetic.matmul(V[np.ix_(written, keys)], K[np.ix_(used, keys)].T)
-                update = np.zeros(H.shape, dtype=arithmetic.dtype)
+                update: np.ndarray = np.zeros(H.shape, dtype=arithmetic.dtype)
                 update[np.ix_(written, queries)] = arithmetic.matmul(scores, Q[np.ix_(used, queries)])
                 total = arithmetic.reduce(total + update)
         H = total
@@ -50,13 +51,13 @@ def run(artifact: Artifact, H: np.ndarray, arithmetic: Arithmetic) -> np.ndarray
 
 def encode(artifact: Artifact, inputs: Mapping[str, np.ndarray], arithmetic: Arithmetic) -> np.ndarray:
     """H_0: inputs (two-dimensional, in the arithmetic), constants, identities and ones in their rows; zeros elsewhere."""
-    H = np.zeros((artifact.d_model, artifact.n_tokens), dtype=arithmetic.dtype)
+    H: np.ndarray = np.zeros((artifact.d_model, artifact.n_tokens), dtype=arithmetic.dtype)
     for placed in artifact.encoding:
         node = artifact.graph.nodes[placed.node]
         if placed.kind == "zeros":
             continue
         if placed.kind == "eye":
-            value = np.eye(placed.height, dtype=arithmetic.dtype)
+            value: np.ndarray = np.eye(placed.height, dtype=arithmetic.dtype)
         elif placed.kind == "input":
             value = inputs[node.attr]
         elif placed.kind == "spread":
@@ -118,7 +119,9 @@ def exact_degree(graph: Graph, seed: int = 0) -> dict[str, int | None]:
     arithmetic = MODULAR
     inputs = {n: arithmetic.array(v) for n, v in random_inputs(graph, seed, 0, PRIME - 1).items()}
     leading: dict[int, tuple[int, np.ndarray]] = {}
-    one = evaluate(graph, inputs, arithmetic, [i for i, n in enumerate(graph.nodes) if n.op in ("constant", "eye", "zeros", "ones")])
+    one = evaluate(
+        graph, inputs, arithmetic, [i for i, n in enumerate(graph.nodes) if n.op in ("constant", "eye", "zeros", "ones")]
+    )
     unknown: set[int] = set()
     for index, node in enumerate(graph.nodes):
         parts = [leading.get(arg, (0, np.zeros((1, 1), dtype=arithmetic.dtype))) for arg in node.args]
@@ -140,7 +143,7 @@ def exact_degree(graph: Graph, seed: int = 0) -> dict[str, int | None]:
         elif node.op == "matmul":
             leading[index] = (parts[0][0] + parts[1][0], arithmetic.matmul(parts[0][1], parts[1][1]))
         elif node.op == "spread":
-            full = np.zeros((size_of(node.shape[0], graph.sizes),) * 2, dtype=arithmetic.dtype)
+            full: np.ndarray = np.zeros((size_of(node.shape[0], graph.sizes),) * 2, dtype=arithmetic.dtype)
             np.fill_diagonal(full, parts[0][1][0, 0])
             leading[index] = (parts[0][0], full)
         else:

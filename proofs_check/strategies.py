@@ -1,11 +1,11 @@
 """Hypothesis strategies for programs, sizes and data: for our tests and for yours.
 
-    from headwright.proofs_check import strategies as hws
+from headwright.proofs_check import strategies as hws
 
-    @given(hws.cases())
-    def test_my_pass(case):
-        model = hw.compile(case.program, dims=case.sizes)
-        assert (model.exact.run(**case.inputs) == …)
+@given(hws.cases())
+def test_my_pass(case):
+    model = hw.compile(case.program, dims=case.sizes)
+    assert (model.exact.run(**case.inputs) == …)
 """
 
 from __future__ import annotations

@@ -26,8 +26,8 @@ from .model import Head, Layer, Transformer
 from .structured import Structured
 
 if TYPE_CHECKING:
-    from ..proofs_check.bounds import Bounds
     from ..compiler.program import Program
+    from ..proofs_check.bounds import Bounds
 
 
 class HeadView:
@@ -189,7 +189,10 @@ class Compiled:
         tied: layers with equal weights are one module, stored once; else each has parameters of its own.
         """
         stored = self.artifact.unique_layers if tied else list(self.artifact.layers)
-        layers = [Layer([Head(*(m.dense() for m in head.matrices), dtype) for head in layer.heads]) for layer in stored]
+        layers = [
+            Layer([Head(head.W_V.dense(), head.W_K.dense(), head.W_Q.dense(), dtype) for head in layer.heads])
+            for layer in stored
+        ]
         return Transformer(layers, self.artifact.order if tied else None)
 
     @cached_property
@@ -234,7 +237,7 @@ class Compiled:
         stream = torch.as_tensor(np.asarray(H)) if numpy else H
         if stream.ndim < 2 or tuple(stream.shape[-2:]) != (self.d_model, self.n_tokens):
             raise InputError(
-                f"{self.name}: the residual stream has shape {tuple(stream.shape)}: expected (…, {self.d_model}, {self.n_tokens})",
+                f"{self.name}: H has shape {tuple(stream.shape)}: expected (…, {self.d_model}, {self.n_tokens})",
                 fix="pass what the layers return for model.encode(…)",
             )
         read = {p.name: stream[..., p.row : p.row + p.height, : p.width] for p in self.artifact.decoding}
@@ -246,7 +249,9 @@ class Compiled:
             return self.program.reference(**inputs, **self.constants)
         graph = self.artifact.graph
         prepared = prepare(graph, inputs)
-        flat = {n: t.expand(*prepared.batch, *t.shape[-2:]).reshape(-1, *t.shape[-2:]).numpy() for n, t in prepared.tensors.items()}
+        flat = {
+            n: t.expand(*prepared.batch, *t.shape[-2:]).reshape(-1, *t.shape[-2:]).numpy() for n, t in prepared.tensors.items()
+        }
         count = int(np.prod(prepared.batch))
         runs = [evaluate(graph, {n: a[i] for n, a in flat.items()}, FLOAT64) for i in range(count)]
         out = {}
@@ -324,4 +329,6 @@ class Compiled:
 
     def __repr__(self) -> str:
         sizes = ", ".join(f"{k}={v}" for k, v in self.artifact.graph.sizes.items())
-        return f"<{self.name}({sizes}): {self.depth} layers, {self.max_heads} heads, {self.d_model} rows, {self.n_tokens} tokens>"
+        return (
+            f"<{self.name}({sizes}): {self.depth} layers, {self.max_heads} heads, {self.d_model} rows, {self.n_tokens} tokens>"
+        )

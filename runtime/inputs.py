@@ -56,10 +56,12 @@ def prepare(graph: Graph, inputs: Mapping[str, Any]) -> Prepared:
     for n, tensor in tensors.items():
         _check_finite(graph.name, n, tensor)
     try:
-        batch = torch.broadcast_shapes(*(t.shape[: t.ndim - len(declared[n])] for n, t in tensors.items()))
-    except RuntimeError as error:
+        batch = np.broadcast_shapes(*(tuple(t.shape[: t.ndim - len(declared[n])]) for n, t in tensors.items()))
+    except ValueError as error:
         shapes = ", ".join(f"{n} {tuple(t.shape[: t.ndim - len(declared[n])])}" for n, t in tensors.items())
-        raise InputError(f"{graph.name}: batch dimensions do not broadcast: {shapes}", fix="give them one batch shape") from error
+        raise InputError(
+            f"{graph.name}: batch dimensions do not broadcast: {shapes}", fix="give them one batch shape"
+        ) from error
     full = {n: _two_dimensional(t.to(dtype), len(declared[n])) for n, t in tensors.items()}
     return Prepared(full, tuple(batch), not torch_names, dtype, device)
 

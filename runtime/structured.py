@@ -6,6 +6,7 @@ nonzero rows and tokens cost. Which tokens of a row can be nonzero follows from 
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import torch
@@ -116,7 +117,7 @@ class Structured(nn.Module):
             return next(iter(rows.values()))
         ordered = sorted(rows.items())
         ends = ordered[0][0][0] == 0 and sum(ordered[-1][0]) == gather.height
-        if ends and all(at + size == nxt for ((at, size), _), ((nxt, _), _) in zip(ordered, ordered[1:], strict=False)):
+        if ends and all(at + size == nxt for ((at, size), _), ((nxt, _), _) in itertools.pairwise(ordered)):
             return torch.cat([part for _, part in ordered], dim=-2)
         first = ordered[0][1]
         total = first.new_zeros((*first.shape[:-2], gather.height, gather.width))
