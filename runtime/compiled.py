@@ -197,11 +197,12 @@ class Compiled:
 
     @cached_property
     def structured(self) -> Structured:
-        """The layers on blocks instead of dense matrices; maps H_0 to H_L."""
+        """The layers on blocks instead of dense matrices; maps an encoded H_0 to H_L."""
         support = [1] * self.d_model
         for placed in self.artifact.encoding:
             support[placed.row : placed.row + placed.height] = [placed.width] * placed.height
-        return Structured(self.artifact.layers, self.d_model, self.n_tokens, support)
+        identities = tuple((p.row, p.height) for p in self.artifact.encoding if p.kind == "eye")
+        return Structured(self.artifact.layers, self.d_model, self.n_tokens, support, identities)
 
     @cached_property
     def _dense(self) -> dict[torch.dtype, Transformer]:

@@ -6,20 +6,29 @@ nonzero rows and tokens cost. Which tokens of a row can be nonzero follows from 
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 
-from ..compiler.weights import Block, BlockMatrix, LayerWeights
+from ..compiler.weights import Block, LayerWeights
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Rows [low, high) of one row group."""
+
+    group: int
+    low: int
+    high: int
 
 
 @dataclass(frozen=True)
 class _Piece:
-    """Rows [row, row + size) of the stream, times a number, added at row `at` of the gathered matrix."""
+    """Rows of the stream times a number, added at row `at` of a gathered matrix."""
 
-    row: int
+    parts: tuple[_Part, ...]
     size: int
     at: int
     factor: float
@@ -27,44 +36,59 @@ class _Piece:
 
 @dataclass(frozen=True)
 class _Gather:
-    """A matrix of gathered rows: `height` rows over `width` tokens."""
+    """A matrix of gathered rows, `height` × `width`, times `scale`. `identity`: it is [I 0], nothing needs gathering."""
 
     pieces: tuple[_Piece, ...]
     height: int
     width: int
+    scale: float
+    identity: bool
+
+
+@dataclass(frozen=True)
+class _Target:
+    """Rows [at, at + size) of a head's output are added to rows [low, low + size) of a group."""
+
+    at: int
+    size: int
+    group: int
+    low: int
+    whole: bool  # the rows are the whole group
 
 
 @dataclass(frozen=True)
 class _Head:
+    """V and the stacked pairs (K_j, Q_j): the head adds Σ_j V K_jᵀ Q_j to its targets."""
+
     V: _Gather
-    K: _Gather
-    Q: _Gather
-    targets: tuple[tuple[int, int, int], ...]  # (row in the gathered V, row in the stream, size)
+    pairs: tuple[tuple[_Gather, _Gather], ...]
+    targets: tuple[_Target, ...]
 
 
 class Structured(nn.Module):
-    """Runs block weights. `support[r]` is the number of leading tokens that can be nonzero in row r of H_0.
+    """Runs block weights on H of shape (…, D, N).
+
+    support: for every row the number of leading tokens that can be nonzero in H_0 (default: all).
+    identities: blocks (first row, size) that hold [I 0] in every H_0 that will be given; products with the ones that no
+    layer writes are left out.
 
     Any dtype and device; leading batch dimensions; differentiable in H; no D × D matrix is made.
     """
 
-    def __init__(self, layers: tuple[LayerWeights, ...], d_model: int, n_tokens: int, support: list[int] | None = None) -> None:
+    def __init__(
+        self,
+        layers: tuple[LayerWeights, ...],
+        d_model: int,
+        n_tokens: int,
+        support: list[int] | None = None,
+        identities: tuple[tuple[int, int], ...] = (),
+    ) -> None:
         super().__init__()
         self.d_model, self.n_tokens = d_model, n_tokens
-        self.starts = _row_groups(layers, d_model)
-        self.programs: list[tuple[tuple[_Head, ...], tuple[int, ...]]] = []
-        widths = [n_tokens] * d_model if support is None else list(support)
-        self.widths = [tuple(widths)]
-        for layer in layers:
-            heads = tuple(h for h in (_plan_head(head.matrices, widths) for head in layer.heads) if h is not None)
-            grown = list(widths)
-            for head in heads:
-                for _, row, size in head.targets:
-                    grown[row : row + size] = [max(w, head.Q.width) for w in grown[row : row + size]]
-            widths = grown
-            group_widths = tuple(max(widths[a:b]) for a, b in zip(self.starts, self.starts[1:], strict=False))
-            self.programs.append((heads, group_widths))
-            self.widths.append(tuple(widths))
+        planner = _Planner(layers, d_model, [n_tokens] * d_model if support is None else list(support), identities)
+        self.starts = planner.starts
+        self.first_widths = planner.group_widths()
+        self.programs = [(planner.layer(layer), planner.group_widths()) for layer in layers]
 
     def forward(self, H: Tensor) -> Tensor:
         """H_0 (…, D, N) → H_L (…, D, N)."""
@@ -72,8 +96,7 @@ class Structured(nn.Module):
 
     def split(self, H: Tensor) -> list[Tensor]:
         """The stream as groups of rows, each cut to the tokens that can be nonzero."""
-        first = [max(self.widths[0][a:b]) for a, b in zip(self.starts, self.starts[1:], strict=False)]
-        return [H[..., a:b, :w] for a, b, w in zip(self.starts, self.starts[1:], first, strict=False)]
+        return [H[..., a:b, :w] for (a, b), w in zip(pairwise(self.starts), self.first_widths, strict=True)]
 
     def join(self, groups: list[Tensor]) -> Tensor:
         return torch.cat([_widen(group, self.n_tokens) for group in groups], dim=-2)
@@ -81,101 +104,156 @@ class Structured(nn.Module):
     def run(self, groups: list[Tensor], watch: list[list[Tensor]] | None = None) -> list[Tensor]:
         """Runs all layers on the groups; `watch` collects the groups after every layer."""
         for heads, widths in self.programs:
-            updates: list[Tensor | None] = [None] * len(groups)
+            new = list(groups)
             for head in heads:
-                V, K, Q = (self._gather(groups, g) for g in (head.V, head.K, head.Q))
-                width = min(V.shape[-1], K.shape[-1])
-                product = (V[..., :width] @ K[..., :width].mT) @ Q
-                for at, row, size in head.targets:
-                    self._add(updates, groups, row, product[..., at : at + size, :], widths)
-            groups = [g if u is None else _widen(g, w) + _widen(u, w) for g, u, w in zip(groups, updates, widths, strict=True)]
+                V = self._gather(groups, head.V)
+                for K, Q in head.pairs:
+                    self._attend(groups, new, V, head, K, Q, widths)
+            groups = new
             if watch is not None:
                 watch.append(groups)
         return groups
 
     def rows(self, groups: list[Tensor], row: int, size: int, width: int) -> Tensor:
         """Rows [row, row + size) of the stream over the first `width` tokens (fewer where the rest is zero)."""
-        parts = []
-        for index, (a, b) in enumerate(zip(self.starts, self.starts[1:], strict=False)):
-            low, high = max(a, row), min(b, row + size)
-            if low < high:
-                parts.append(groups[index][..., low - a : high - a, :width])
-        if len(parts) == 1:
-            return parts[0]
-        return torch.cat([_widen(part, max(p.shape[-1] for p in parts)) for part in parts], dim=-2)
+        return _read(groups, _parts(self.starts, row, size), width)
+
+    def _attend(
+        self, groups: list[Tensor], new: list[Tensor], V: Tensor, head: _Head, K: _Gather, Q: _Gather, widths: list[int]
+    ) -> None:
+        """Adds V Kᵀ Q to the targets."""
+        scale = head.V.scale * K.scale * Q.scale
+        if K.identity:
+            scores = _widen(V[..., : K.height], K.height)
+        else:
+            keys = self._gather(groups, K)
+            width = min(V.shape[-1], keys.shape[-1])
+            scores = V[..., :width] @ keys[..., :width].mT
+        queries = None if Q.identity else self._gather(groups, Q)
+        for target in head.targets:
+            part = scores if len(head.targets) == 1 else scores[..., target.at : target.at + target.size, :]
+            old = new[target.group]
+            fits = target.whole and queries is not None and queries.shape[-1] == widths[target.group] == old.shape[-1]
+            if fits and queries is not None and old.ndim == part.ndim == queries.ndim <= 3:
+                fused = torch.addmm if old.ndim == 2 else torch.baddbmm
+                new[target.group] = fused(old, part, queries, alpha=scale)
+                continue
+            update = part if queries is None else part @ queries
+            if not target.whole:
+                below = old.shape[-2] - target.low - target.size
+                update = nn.functional.pad(update, (0, 0, target.low, below))
+            width = widths[target.group]
+            new[target.group] = torch.add(_widen(old, width), _widen(update, width), alpha=scale)
 
     def _gather(self, groups: list[Tensor], gather: _Gather) -> Tensor:
-        """The linear forms of a head's V, K or Q as one matrix."""
+        """The linear forms of a head's V, K or Q as one matrix (without `scale`)."""
         rows: dict[tuple[int, int], Tensor] = {}
         for piece in gather.pieces:
-            part = self.rows(groups, piece.row, piece.size, gather.width)
-            part = part if piece.factor == 1.0 else part * piece.factor
-            part = _widen(part, gather.width)
+            part = _read(groups, piece.parts, gather.width)
+            part = _widen(part if piece.factor == 1.0 else part * piece.factor, gather.width)
             key = (piece.at, piece.size)
             rows[key] = rows[key] + part if key in rows else part
-        if len(rows) == 1 and next(iter(rows)) == (0, gather.height):
-            return next(iter(rows.values()))
-        ordered = sorted(rows.items())
-        ends = ordered[0][0][0] == 0 and sum(ordered[-1][0]) == gather.height
-        if ends and all(at + size == nxt for ((at, size), _), ((nxt, _), _) in itertools.pairwise(ordered)):
-            return torch.cat([part for _, part in ordered], dim=-2)
-        first = ordered[0][1]
-        total = first.new_zeros((*first.shape[:-2], gather.height, gather.width))
-        for (at, size), part in ordered:  # pieces that overlap in part are summed
-            total = torch.cat([total[..., :at, :], total[..., at : at + size, :] + part, total[..., at + size :, :]], dim=-2)
+        ordered = sorted(rows.items(), key=lambda item: item[0])
+        edges = [0, *(at + size for (at, size), _ in ordered)]
+        if [at for (at, _), _ in ordered] == edges[:-1] and edges[-1] == gather.height:
+            return ordered[0][1] if len(ordered) == 1 else torch.cat([part for _, part in ordered], dim=-2)
+        total = ordered[0][1].new_zeros((*ordered[0][1].shape[:-2], gather.height, gather.width))
+        for (at, size), part in ordered:  # pieces that overlap in part, or leave gaps
+            total = total + nn.functional.pad(part, (0, 0, at, gather.height - at - size))
         return total
-
-    def _add(self, updates: list[Tensor | None], groups: list[Tensor], row: int, part: Tensor, widths: tuple[int, ...]) -> None:
-        index = next(i for i, (a, b) in enumerate(zip(self.starts, self.starts[1:], strict=False)) if a <= row < b)
-        a, b = self.starts[index], self.starts[index + 1]
-        if (row, row + part.shape[-2]) != (a, b):
-            above, below = row - a, b - row - part.shape[-2]
-            part = torch.nn.functional.pad(part, (0, 0, above, below))
-        old = updates[index]
-        width = widths[index]
-        updates[index] = part if old is None else _widen(old, width) + _widen(part, width)
 
 
 def _widen(part: Tensor, width: int) -> Tensor:
     missing = width - part.shape[-1]
-    return part if missing <= 0 else torch.nn.functional.pad(part, (0, missing))
+    return part if missing <= 0 else nn.functional.pad(part, (0, missing))
 
 
-def _row_groups(layers: tuple[LayerWeights, ...], d_model: int) -> list[int]:
-    """Boundaries of the row groups: every written block lies in one group, and untouched rows form the others."""
-    spans = sorted({(b.row, b.row + b.size) for layer in layers for head in layer.heads for b in head.W_V.blocks})
-    merged: list[list[int]] = []
+def _read(groups: list[Tensor], parts: tuple[_Part, ...], width: int) -> Tensor:
+    found = [groups[part.group][..., part.low : part.high, :width] for part in parts]
+    if len(found) == 1:
+        return found[0]
+    widest = max(part.shape[-1] for part in found)
+    return torch.cat([_widen(part, widest) for part in found], dim=-2)
+
+
+def _parts(starts: list[int], row: int, size: int) -> tuple[_Part, ...]:
+    found = []
+    for group, (a, b) in enumerate(pairwise(starts)):
+        low, high = max(a, row), min(b, row + size)
+        if low < high:
+            found.append(_Part(group, low - a, high - a))
+    return tuple(found)
+
+
+class _Planner:
+    """Turns weights into reads and writes of row groups, following which tokens of every row can be nonzero."""
+
+    def __init__(
+        self, layers: tuple[LayerWeights, ...], d_model: int, widths: list[int], identities: tuple[tuple[int, int], ...]
+    ) -> None:
+        spans = sorted({(b.row, b.row + b.size) for layer in layers for head in layer.heads for b in head.W_V.blocks})
+        written = _merged(spans)
+        self.starts = sorted({0, d_model, *(edge for span in written for edge in span)})
+        self.widths = widths
+        untouched = [(row, size) for row, size in identities if not any(a < row + size and row < b for a, b in written)]
+        self.identity_rows = {row: size for row, size in untouched}
+
+    def group_widths(self) -> list[int]:
+        return [max(self.widths[a:b]) for a, b in pairwise(self.starts)]
+
+    def layer(self, layer: LayerWeights) -> tuple[_Head, ...]:
+        heads = []
+        grown = list(self.widths)
+        for head in layer.heads:
+            if not (head.W_V.blocks and head.W_K.blocks and head.W_Q.blocks):
+                continue
+            spans = _merged(sorted({(b.row, b.row + b.size) for b in head.W_V.blocks}))
+            offsets = [sum(b - a for a, b in spans[:i]) for i in range(len(spans))]
+            where = {
+                b.row: next(o + b.row - s for o, (s, e) in zip(offsets, spans, strict=True) if s <= b.row < e)
+                for b in head.W_V.blocks
+            }
+            V = self.gather([(b, where[b.row]) for b in head.W_V.blocks], sum(e - s for s, e in spans))
+            pairs = tuple(self.pairs(head.W_K.blocks, head.W_Q.blocks))
+            targets = []
+            for offset, (start, stop) in zip(offsets, spans, strict=True):
+                (part,) = _parts(self.starts, start, stop - start)
+                whole = (self.starts[part.group], self.starts[part.group + 1]) == (start, stop)
+                targets.append(_Target(offset, stop - start, part.group, part.low, whole))
+                width = max((Q.width for _, Q in pairs), default=0)
+                grown[start:stop] = [max(w, width) for w in grown[start:stop]]
+            heads.append(_Head(V, pairs, tuple(targets)))
+        self.widths = grown
+        return tuple(heads)
+
+    def pairs(self, keys: tuple[Block, ...], queries: tuple[Block, ...]) -> list[tuple[_Gather, _Gather]]:
+        """The stack of K and Q as separate pairs, cut where neither has a block across the cut."""
+        spans = _merged(sorted({(b.row, b.row + b.size) for b in (*keys, *queries)}))
+        found = []
+        for start, stop in spans:
+            K, Q = ([(b, b.row - start) for b in side if start <= b.row < stop] for side in (keys, queries))
+            if K and Q:
+                found.append((self.gather(K, stop - start), self.gather(Q, stop - start)))
+        return found
+
+    def gather(self, blocks: list[tuple[Block, int]], height: int) -> _Gather:
+        width = max(max(self.widths[b.col : b.col + b.size]) for b, _ in blocks)
+        if len(blocks) == 1:  # the number moves to the end, where it costs nothing
+            block, at = blocks[0]
+            identity = at == 0 and block.size == height and self.identity_rows.get(block.col, 0) >= block.size
+            identity = identity and (block.size == 1 or self.identity_rows[block.col] == block.size)
+            piece = _Piece(_parts(self.starts, block.col, block.size), block.size, at, 1.0)
+            return _Gather((piece,), height, height if identity else width, float(block.coefficient), identity)
+        pieces = [_Piece(_parts(self.starts, b.col, b.size), b.size, at, float(b.coefficient)) for b, at in blocks]
+        return _Gather(tuple(pieces), height, width, 1.0, False)
+
+
+def _merged(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Overlapping spans of rows joined."""
+    out: list[tuple[int, int]] = []
     for start, stop in spans:
-        if merged and start < merged[-1][1]:
-            merged[-1][1] = max(merged[-1][1], stop)
+        if out and start < out[-1][1]:
+            out[-1] = (out[-1][0], max(out[-1][1], stop))
         else:
-            merged.append([start, stop])
-    return sorted({0, d_model, *(edge for span in merged for edge in span)})
-
-
-def _plan_head(matrices: tuple[BlockMatrix, BlockMatrix, BlockMatrix], widths: list[int]) -> _Head | None:
-    W_V, W_K, W_Q = matrices
-    if not (W_V.blocks and W_K.blocks and W_Q.blocks):
-        return None
-    spans: list[tuple[int, int]] = []
-    for start, size in sorted({(b.row, b.size) for b in W_V.blocks}):
-        if spans and start < spans[-1][0] + spans[-1][1]:
-            spans[-1] = (spans[-1][0], max(spans[-1][0] + spans[-1][1], start + size) - spans[-1][0])
-        else:
-            spans.append((start, size))
-    offset, targets, at_of = 0, [], {}
-    for start, size in spans:
-        targets.append((offset, start, size))
-        at_of[start] = offset
-        offset += size
-    where = {b.row: next(at_of[s] + b.row - s for s, z in spans if s <= b.row < s + z) for b in W_V.blocks}
-    height = max(b.row + b.size for b in W_K.blocks + W_Q.blocks)
-    keys = _gather_plan(W_K.blocks, {b.row: b.row for b in W_K.blocks}, height, widths)
-    queries = _gather_plan(W_Q.blocks, {b.row: b.row for b in W_Q.blocks}, height, widths)
-    return _Head(_gather_plan(W_V.blocks, where, offset, widths), keys, queries, tuple(targets))
-
-
-def _gather_plan(blocks: tuple[Block, ...], where: dict[int, int], height: int, widths: list[int]) -> _Gather:
-    pieces = tuple(_Piece(b.col, b.size, where[b.row], float(b.coefficient)) for b in blocks)
-    width = max(max(widths[p.row : p.row + p.size]) for p in pieces)
-    return _Gather(pieces, height, width)
+            out.append((start, stop))
+    return out

@@ -18,9 +18,13 @@ import headwright as hw
 _SLOW_IS_FINE = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
 
 # "ci": the same 200 random programs on every run. "fuzz": new ones, as many as HEADWRIGHT_FUZZ_EXAMPLES says.
-settings.register_profile("ci", max_examples=200, derandomize=True, deadline=None, database=None, suppress_health_check=_SLOW_IS_FINE)
+settings.register_profile(
+    "ci", max_examples=200, derandomize=True, deadline=None, database=None, suppress_health_check=_SLOW_IS_FINE
+)
 _FUZZ = int(os.environ.get("HEADWRIGHT_FUZZ_EXAMPLES", "0"))
-settings.register_profile("fuzz", max_examples=max(_FUZZ, 1), deadline=None, suppress_health_check=_SLOW_IS_FINE, print_blob=True)
+settings.register_profile(
+    "fuzz", max_examples=max(_FUZZ, 1), deadline=None, suppress_health_check=_SLOW_IS_FINE, print_blob=True
+)
 settings.load_profile("fuzz" if _FUZZ else "ci")
 
 

@@ -17,7 +17,9 @@ from headwright.compiler.ops import EXACT
 from headwright.proofs_check import strategies as hws
 from headwright.runtime.compiled import Compiled
 
-RANDOM = hws.from_source('t0 = A.T @ (B - 2 * A)\nt1 = t0 @ M + M.T\nt2 = t1 @ u\nreturn {"t1": t1, "w": t2 - s * u, "p": t2 @ t2}')
+RANDOM = hws.from_source(
+    't0 = A.T @ (B - 2 * A)\nt1 = t0 @ M + M.T\nt2 = t1 @ u\nreturn {"t1": t1, "w": t2 - s * u, "p": t2 @ t2}'
+)
 
 MODELS = {
     "least_squares": lambda: hw.constructions.get("least_squares").compile(n=3, d=2, steps=2, alpha=Fraction(1, 4)),
@@ -84,7 +86,10 @@ def partition_changes(artifact: Artifact) -> Iterator[tuple[str, Artifact]]:
         yield f"without part {i}", replace(artifact, partition=parts[:i] + parts[i + 1 :])
         yield f"part {i} of height 1", replace(artifact, partition=(*parts[:i], (start, 1), *parts[i + 1 :]))
         yield f"part {i} shifted", replace(artifact, partition=(*parts[:i], (start + 1, height), *parts[i + 1 :]))
-        yield f"part {i} named n", replace(artifact, partition=(*parts[:i], (start, "n" if height == "d" else "d"), *parts[i + 1 :]))
+        yield (
+            f"part {i} named n",
+            replace(artifact, partition=(*parts[:i], (start, "n" if height == "d" else "d"), *parts[i + 1 :])),
+        )
     yield "reversed", replace(artifact, partition=parts[::-1])
     yield "empty", replace(artifact, partition=())
 
@@ -93,7 +98,10 @@ def encoding_changes(artifact: Artifact) -> Iterator[tuple[str, Artifact]]:
     placed = artifact.encoding
     for i, one in enumerate(placed):
         yield f"without {one.name}", replace(artifact, encoding=placed[:i] + placed[i + 1 :])
-        yield f"{one.name} flipped", replace(artifact, encoding=(*placed[:i], replace(one, flipped=not one.flipped), *placed[i + 1 :]))
+        yield (
+            f"{one.name} flipped",
+            replace(artifact, encoding=(*placed[:i], replace(one, flipped=not one.flipped), *placed[i + 1 :])),
+        )
         yield f"{one.name} as zeros", replace(artifact, encoding=(*placed[:i], replace(one, kind="zeros"), *placed[i + 1 :]))
         for j in range(i):
             other = placed[j]
@@ -104,8 +112,16 @@ def encoding_changes(artifact: Artifact) -> Iterator[tuple[str, Artifact]]:
     for i, one in enumerate(artifact.decoding):
         for start, height in artifact.partition:
             if start != one.row and height == (one.shape[1] if one.flipped else one.shape[0]):
-                yield f"{one.name} read at {start}", replace(artifact, decoding=(*artifact.decoding[:i], replace(one, row=start), *artifact.decoding[i + 1 :]))
-        yield f"{one.name} read transposed", replace(artifact, decoding=(*artifact.decoding[:i], replace(one, flipped=not one.flipped), *artifact.decoding[i + 1 :]))
+                yield (
+                    f"{one.name} read at {start}",
+                    replace(artifact, decoding=(*artifact.decoding[:i], replace(one, row=start), *artifact.decoding[i + 1 :])),
+                )
+        yield (
+            f"{one.name} read transposed",
+            replace(
+                artifact, decoding=(*artifact.decoding[:i], replace(one, flipped=not one.flipped), *artifact.decoding[i + 1 :])
+            ),
+        )
 
 
 @pytest.mark.parametrize("changes", [hint_changes, partition_changes, encoding_changes])

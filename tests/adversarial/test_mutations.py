@@ -28,7 +28,9 @@ def compile_newton(n: int = 3, d: int = 2) -> hw.Compiled:
     return hw.constructions.get("newton_inverse").compile(d=d, steps=2, start="input")
 
 
-RANDOM = hws.from_source('t0 = A.T @ (B - 2 * A)\nt1 = t0 @ M + M.T\nt2 = t1 @ u\nreturn {"t1": t1, "w": t2 - s * u, "p": t2 @ t2}')
+RANDOM = hws.from_source(
+    't0 = A.T @ (B - 2 * A)\nt1 = t0 @ M + M.T\nt2 = t1 @ u\nreturn {"t1": t1, "w": t2 - s * u, "p": t2 @ t2}'
+)
 
 
 def compile_random(n: int = 3, d: int = 2) -> hw.Compiled:
@@ -108,7 +110,9 @@ def block_mutations(artifact: Artifact) -> Iterator[Mutation]:
                     }
                     for what, change in changes.items():
 
-                        def blocks(m: BlockMatrix, k: int = k, change: Callable = change, what: str = what) -> tuple[Block, ...] | None:
+                        def blocks(
+                            m: BlockMatrix, k: int = k, change: Callable = change, what: str = what
+                        ) -> tuple[Block, ...] | None:
                             if k >= len(m.blocks):
                                 return None
                             new = change(m.blocks[k])
@@ -121,7 +125,9 @@ def block_mutations(artifact: Artifact) -> Iterator[Mutation]:
 
                     for index in range(len(artifact.partition)):
 
-                        def elsewhere(a: Artifact, i: int = i, j: int = j, name: str = name, k: int = k, index: int = index) -> Artifact | None:
+                        def elsewhere(
+                            a: Artifact, i: int = i, j: int = j, name: str = name, k: int = k, index: int = index
+                        ) -> Artifact | None:
                             if index >= len(a.partition) or k >= len(getattr(a.layers[i].heads[j], name).blocks):
                                 return None
                             start, height = a.partition[index]
@@ -135,8 +141,14 @@ def block_mutations(artifact: Artifact) -> Iterator[Mutation]:
 def structure_mutations(artifact: Artifact) -> Iterator[Mutation]:
     for i, layer in enumerate(artifact.layers):
         for j in range(len(layer.heads)):
-            yield Mutation(f"layer {i + 1} without head {j + 1}", lambda a, i=i, j=j: with_heads(a, i, a.layers[i].heads[:j] + a.layers[i].heads[j + 1 :]))
-            yield Mutation(f"layer {i + 1} with head {j + 1} twice", lambda a, i=i, j=j: with_heads(a, i, (*a.layers[i].heads, a.layers[i].heads[j])))
+            yield Mutation(
+                f"layer {i + 1} without head {j + 1}",
+                lambda a, i=i, j=j: with_heads(a, i, a.layers[i].heads[:j] + a.layers[i].heads[j + 1 :]),
+            )
+            yield Mutation(
+                f"layer {i + 1} with head {j + 1} twice",
+                lambda a, i=i, j=j: with_heads(a, i, (*a.layers[i].heads, a.layers[i].heads[j])),
+            )
             for k in range(j):
 
                 def swap_q(a: Artifact, i: int = i, j: int = j, k: int = k) -> Artifact:
@@ -148,7 +160,13 @@ def structure_mutations(artifact: Artifact) -> Iterator[Mutation]:
             yield Mutation(
                 f"layer {i + 1} head {j + 1}: W_K and W_V swapped",
                 lambda a, i=i, j=j: with_heads(
-                    a, i, (*a.layers[i].heads[:j], replace(a.layers[i].heads[j], W_V=a.layers[i].heads[j].W_K, W_K=a.layers[i].heads[j].W_V), *a.layers[i].heads[j + 1 :])
+                    a,
+                    i,
+                    (
+                        *a.layers[i].heads[:j],
+                        replace(a.layers[i].heads[j], W_V=a.layers[i].heads[j].W_K, W_K=a.layers[i].heads[j].W_V),
+                        *a.layers[i].heads[j + 1 :],
+                    ),
                 ),
             )
             for name in ("W_V", "W_K", "W_Q"):
@@ -241,7 +259,13 @@ def test_a_refutation_is_a_counterexample_that_names_output_and_values() -> None
     artifact = compile_newton().artifact
     head = artifact.layers[0].heads[0]
     block = head.W_V.blocks[0]
-    wrong = with_matrix(artifact, 0, 0, "W_V", BlockMatrix(head.W_V.d_model, (replace(block, coefficient=block.coefficient * 2), *head.W_V.blocks[1:])))
+    wrong = with_matrix(
+        artifact,
+        0,
+        0,
+        "W_V",
+        BlockMatrix(head.W_V.d_model, (replace(block, coefficient=block.coefficient * 2), *head.W_V.blocks[1:])),
+    )
     certificate = hw.verify(Compiled(wrong))
     assert isinstance(certificate["exact"], hw.Refuted) and isinstance(certificate["identity"], hw.Refuted)
     assert "output" in certificate["exact"].counterexample and "from the weights" in certificate["exact"].counterexample

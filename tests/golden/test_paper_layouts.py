@@ -218,7 +218,13 @@ def test_remark_4_4_ridge_changes_two_weights_only(mu, regression) -> None:
     assert abs(out - newton_prediction(A, y, q, 8, 0.3, mu)) <= 1e-12 * scale
     converged = transformer(theorem_4_2(4, 14, 0.3, mu), stream(A, y, q))[-1, 0]
     assert abs(converged - q @ np.linalg.solve(A.T @ A + mu * np.eye(4), A.T @ y)) <= 1e-12 * scale
-    changed = [(i, j, m) for i, (a, b) in enumerate(zip(plain, ridge, strict=True)) for j, (s, t) in enumerate(zip(a, b, strict=True)) for m in range(3) if not np.array_equal(s[m], t[m])]
+    changed = [
+        (i, j, m)
+        for i, (a, b) in enumerate(zip(plain, ridge, strict=True))
+        for j, (s, t) in enumerate(zip(a, b, strict=True))
+        for m in range(3)
+        if not np.array_equal(s[m], t[m])
+    ]
     assert changed == [(0, 1, 0)]
 
 

@@ -231,7 +231,7 @@ def test_errors_in_programs_have_a_fix(name: str) -> None:
 
 @hw.program
 def returns_nothing(A: hw.Matrix["n", "d"]):
-    A @ A.T  # noqa: B018
+    A @ A.T
 
 
 @hw.program
@@ -277,7 +277,9 @@ def test_wrong_arguments_of_compile_are_named_with_a_fix_or_the_expected_value(n
     assert caught.value.fix or "expected" in message, message
 
 
-@pytest.mark.parametrize("name", ["returns nothing", "returns a list", "missing size", "size zero", "missing constant", "unknown constant"])
+@pytest.mark.parametrize(
+    "name", ["returns nothing", "returns a list", "missing size", "size zero", "missing constant", "unknown constant"]
+)
 def test_errors_about_a_program_point_at_its_definition(name: str) -> None:
     action, kind, _ = DEFINITIONS[name]
     with pytest.raises(kind) as caught:
@@ -303,14 +305,27 @@ def test_star_arguments_are_named() -> None:
             return A
 
 
-@pytest.mark.parametrize("build", [lambda: hw.Matrix["n"], lambda: hw.Vector["n", "d"], lambda: hw.Matrix["n", 0], lambda: hw.Vector["not a name"], lambda: hw.Matrix["n", 2.5]])
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda: hw.Matrix["n"],
+        lambda: hw.Vector["n", "d"],
+        lambda: hw.Matrix["n", 0],
+        lambda: hw.Vector["not a name"],
+        lambda: hw.Matrix["n", 2.5],
+    ],
+)
 def test_annotations_that_are_no_dimensions_are_refused(build) -> None:
     with pytest.raises(hw.ProgramError):
         build()
 
 
 def test_an_architecture_without_a_lowering_is_refused() -> None:
-    for arch in (hw.Architecture("soft", attention="softmax"), hw.Architecture("scaled", scale=0.5), hw.Architecture("gated", ffn="glu")):
+    for arch in (
+        hw.Architecture("soft", attention="softmax"),
+        hw.Architecture("scaled", scale=0.5),
+        hw.Architecture("gated", ffn="glu"),
+    ):
         with pytest.raises(hw.ArchitectureError, match=arch.name) as caught:
             hw.compile(regression, dims=DIMS, steps=1, arch=arch)
         assert caught.value.fix

@@ -98,7 +98,9 @@ def test_every_program_is_proved_exact_and_bit_for_bit() -> None:
 def test_a_program_is_the_same_function_at_every_size(case: hws.Case, other: dict[str, int]) -> None:
     model = hw.compile(case.program, dims=other)
     rng = np.random.default_rng(0)
-    inputs = {n: np.array(rng.integers(-2, 3, [other[d] for d in dims]).tolist(), dtype=object) for n, dims in hws.INPUTS.items()}
+    inputs = {
+        n: np.array(rng.integers(-2, 3, [other[d] for d in dims]).tolist(), dtype=object) for n, dims in hws.INPUTS.items()
+    }
     want, got = named(case.program.reference(**inputs)), named(model.exact.run(**inputs))
     assert all((got[n] == want[n]).all() for n in want)
 
@@ -108,7 +110,9 @@ RATIONALS = st.fractions(min_value=-3, max_value=3, max_denominator=7)
 
 @given(RATIONALS, RATIONALS, RATIONALS, hws.sizes(), st.data())
 @settings(max_examples=max(50, EXAMPLES // 4))
-def test_rational_coefficients_stay_exact(a: Fraction, b: Fraction, c: Fraction, sizes: dict[str, int], data: st.DataObject) -> None:
+def test_rational_coefficients_stay_exact(
+    a: Fraction, b: Fraction, c: Fraction, sizes: dict[str, int], data: st.DataObject
+) -> None:
     @hw.program
     def rational(A: hw.Matrix["n", "d"], u: hw.Vector["d"], *, a, b, c):
         S = a * A.T @ A + b * hw.eye("d")

@@ -60,7 +60,10 @@ def test_ridge_converges_to_the_ridge_solution(matrix, rng) -> None:
 
 def test_ridge_with_zero_penalty_is_least_squares(matrix, rng) -> None:
     A, y, q = matrix(6, 3), rng.normal(size=6), rng.normal(size=3)
-    ridge, plain = (hw.constructions.get(name).compile(n=6, d=3, steps=3, alpha=0.5, **extra) for name, extra in (("ridge", {"mu": 0}), ("least_squares", {})))
+    ridge, plain = (
+        hw.constructions.get(name).compile(n=6, d=3, steps=3, alpha=0.5, **extra)
+        for name, extra in (("ridge", {"mu": 0}), ("least_squares", {}))
+    )
     assert abs(ridge(A=A, y=y, q=q) - plain(A=A, y=y, q=q)) <= 1e-12 * np.linalg.norm(y) * np.linalg.norm(q)
 
 
@@ -96,7 +99,9 @@ def test_the_degree_bound_of_the_certificate_is_the_degree_of_the_program() -> N
 def test_alpha_above_the_bound_is_refused(init, power, matrix, rng) -> None:
     A, y, q = matrix(8, 3), rng.normal(size=8), rng.normal(size=3)
     limit = 2 / np.linalg.norm(A, 2) ** power
-    good, bad = (hw.constructions.get("least_squares").compile(n=8, d=3, steps=3, alpha=f * limit, init=init) for f in (0.999, 1.001))
+    good, bad = (
+        hw.constructions.get("least_squares").compile(n=8, d=3, steps=3, alpha=f * limit, init=init) for f in (0.999, 1.001)
+    )
     assert np.isfinite(good(A=A, y=y, q=q))
     with pytest.raises(hw.AssumptionError) as caught:
         bad(A=A, y=y, q=q)

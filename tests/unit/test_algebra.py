@@ -29,7 +29,9 @@ SYMBOLS = {(i, t): sympy.Symbol("ABC"[i] + ("t" if t else ""), commutative=False
 
 
 def to_sympy(poly: Poly) -> sympy.Expr:
-    return sympy.Add(*(sympy.Rational(c.numerator, c.denominator) * sympy.Mul(*(SYMBOLS[letter] for letter in word)) for word, c in poly))
+    return sympy.Add(
+        *(sympy.Rational(c.numerator, c.denominator) * sympy.Mul(*(SYMBOLS[letter] for letter in word)) for word, c in poly)
+    )
 
 
 def sympy_transposed(poly: Poly) -> sympy.Expr:
@@ -62,7 +64,9 @@ def test_transposition_reverses_products(p: Poly, q: Poly) -> None:
 def test_substitution_is_a_homomorphism(p: Poly, q: Poly, r: Poly) -> None:
     algebra = three_squares()
     replace = {1: r}.get
-    assert algebra.substitute(algebra.multiply(p, q), replace) == algebra.multiply(algebra.substitute(p, replace), algebra.substitute(q, replace))
+    assert algebra.substitute(algebra.multiply(p, q), replace) == algebra.multiply(
+        algebra.substitute(p, replace), algebra.substitute(q, replace)
+    )
 
 
 @given(POLYS)
@@ -170,7 +174,10 @@ def test_a_scalar_equals_its_transpose_and_moves_freely(left: tuple, right: tupl
     assert ALGEBRA.equal(scalar, ALGEBRA.transpose(scalar))
     assert (evaluate(ALGEBRA, ALGEBRA.canonical(scalar), VALUES) == evaluate(ALGEBRA, scalar, VALUES)).all()
     row = ALGEBRA.word(left, (1, "d"))
-    assert ALGEBRA.equal(ALGEBRA.multiply(scalar, ALGEBRA.multiply(scalar, row)), ALGEBRA.multiply(ALGEBRA.transpose(scalar), ALGEBRA.multiply(scalar, row)))
+    assert ALGEBRA.equal(
+        ALGEBRA.multiply(scalar, ALGEBRA.multiply(scalar, row)),
+        ALGEBRA.multiply(ALGEBRA.transpose(scalar), ALGEBRA.multiply(scalar, row)),
+    )
 
 
 @given(typed_words("d", "d"), typed_words("d", "d"))

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import headwright as hw
-from headwright.compiler.allocate import allocate
 from headwright.compiler.algebra import Poly
+from headwright.compiler.allocate import allocate
 from headwright.compiler.graph import Graph
 from headwright.compiler.ir import Copy, Layout, Plan, Ref, Slot, SlotTerm
 from headwright.compiler.layout import label_rows
@@ -54,7 +54,9 @@ def test_selection_preserves_meaning_and_never_exceeds_three_letters(case: hws.C
             if value.poly is not None:
                 assert value.poly.degree() <= 3, "a word longer than one head can multiply"
                 levels = [plan.values[a].level for a in value.poly.letters() if a in plan.values]
-                levels += [plan.values[b].level for a in value.poly.letters() if a in plan.forms for b in plan.forms[a].letters()]
+                levels += [
+                    plan.values[b].level for a in value.poly.letters() if a in plan.forms for b in plan.forms[a].letters()
+                ]
                 assert all(level < value.level for level in levels), "a value reads one that is not there yet"
                 meaning[atom] = algebra.substitute(value.poly, lambda a: plan.forms.get(a))
         assert [spec.name for spec, _, _ in plan.outputs] == [o.name for o in graph.outputs]
@@ -103,7 +105,12 @@ def test_no_two_live_copies_share_a_slot(case: hws.Case) -> None:
 SLOTS = [Slot(i, "d") for i in range(3)]
 REFS = st.sampled_from([Ref(slot) for slot in SLOTS])
 TERMS = st.builds(
-    SlotTerm, st.sampled_from(SLOTS), REFS, REFS, REFS, st.sampled_from([Fraction(c) for c in (-3, -2, -1, 1, 2, 5)] + [Fraction(1, 3)])
+    SlotTerm,
+    st.sampled_from(SLOTS),
+    REFS,
+    REFS,
+    REFS,
+    st.sampled_from([Fraction(c) for c in (-3, -2, -1, 1, 2, 5)] + [Fraction(1, 3)]),
 )
 
 
@@ -153,7 +160,7 @@ def test_a_newton_step_merges_to_one_head() -> None:
     X, At, I = (Ref(slot) for slot in SLOTS)
     terms = (SlotTerm(SLOTS[0], X, I, I, Fraction(1)), SlotTerm(SLOTS[0], X, At, X, Fraction(-1)))
     (head,) = merge(tuple(((term,),) for term in terms))
-    assert head.V == ((SLOTS[0], X, Fraction(1)),)
+    assert ((SLOTS[0], X, Fraction(1)),) == head.V
 
 
 @given(st.lists(TERMS, min_size=1, max_size=6))

@@ -92,7 +92,15 @@ def vectors_follow_numpy(A: hw.Matrix["n", "d"], y: hw.Vector["n"], q: hw.Vector
 
 @case({"n": 4, "d": 3})
 def scalars_broadcast(A: hw.Matrix["n", "d"], q: hw.Vector["d"], s: hw.Scalar, t: hw.Scalar):
-    return {"matrix": s * A, "vector": q * s, "number": s * t * s, "sum": s + t - 1, "shift": q + s, "minus": 2 - A, "fill": A + t}
+    return {
+        "matrix": s * A,
+        "vector": q * s,
+        "number": s * t * s,
+        "sum": s + t - 1,
+        "shift": q + s,
+        "minus": 2 - A,
+        "fill": A + t,
+    }
 
 
 @case({"n": 4, "d": 3})
@@ -113,8 +121,9 @@ def filled_values(A: hw.Matrix["n", "d"], s: hw.Scalar):
 def compile_time_constants(x: hw.Vector["d"], M: hw.Matrix["d", "d"], *, B, w, third, half, flag, f, power=2):
     y = B @ x if flag else x
     return {
-        "image": y, "dot": w @ x, "plus": x + w, "list": x + [1, 2, 3], "entrywise": w * x, "third": third * x, "half": half * x,
+        "image": y, "dot": w @ x, "plus": x + w, "entrywise": w * x, "third": third * x, "half": half * x,
         "f": f(x), "power": M @ M if power == 2 else M, "left": B.T @ B @ M, "diagonal": hw.diag(w) @ x, "minus": w - x,
+        "list": x + [1, 2, 3],  # noqa: RUF005
     }  # fmt: skip
 
 
@@ -234,7 +243,11 @@ def test_labels_follow_the_users_variables_through_the_layers() -> None:
     model = hw.compile(named, dims={"n": 4, "d": 2})
     assert len(model.rows) == model.depth + 1
     names = {label for boundary in model.rows for label in boundary}
-    assert any(n.startswith("A") for n in names) and any(n.startswith("S") for n in names) and any(n.startswith("w") for n in names)
+    assert (
+        any(n.startswith("A") for n in names)
+        and any(n.startswith("S") for n in names)
+        and any(n.startswith("w") for n in names)
+    )
     inputs = {"A": ints(4, 2), "y": ints(4)}
     for boundary in model.rows:
         taken = sorted(r for rows in boundary.values() for r in rows)
@@ -242,7 +255,9 @@ def test_labels_follow_the_users_variables_through_the_layers() -> None:
         assert not taken or (taken[0] >= 0 and taken[-1] < model.d_model)
     H0 = model.encode(**{n: a.astype(float) for n, a in inputs.items()})
     assert any(
-        np.array_equal(H0[rows.start : rows.stop, :4], inputs["A"].T.astype(float)) for label, rows in model.rows[0].items() if label.startswith("A")
+        np.array_equal(H0[rows.start : rows.stop, :4], inputs["A"].T.astype(float))
+        for label, rows in model.rows[0].items()
+        if label.startswith("A")
     )
 
 
