@@ -75,7 +75,7 @@ def hint_changes(artifact: Artifact) -> Iterator[tuple[str, Artifact]]:
             "transposed shape": replace(hint, rows=hint.cols, cols=hint.rows),
         }
         for what, new in changes.items():
-            yield f"hint {i} with {what}", replace(artifact, hints=artifact.hints[:i] + (new,) + artifact.hints[i + 1 :])
+            yield f"hint {i} with {what}", replace(artifact, hints=(*artifact.hints[:i], new, *artifact.hints[i + 1 :]))
         yield f"without hint {i}", replace(artifact, hints=artifact.hints[:i] + artifact.hints[i + 1 :])
     yield "no hints at all", replace(artifact, hints=())
 

@@ -56,7 +56,10 @@ RUN_TIME = {
     "integer tensor": (run(A=torch.ones(4, 3).long(), y=torch.ones(4), q=torch.ones(3)), hw.InputError, ["A", "int64"]),
     "mixed numpy and torch": (run(A=torch.ones(4, 3)), hw.InputError, ["A", "torch", "y"]),
     "unknown name": (run(B=np.ones(3)), hw.InputError, ["B", "unknown", "A"]),
-    "missing name": (lambda: hw.compile(regression, dims=DIMS, steps=1)(A=np.ones((4, 3)), y=np.ones(4)), hw.InputError, ["q", "missing"]),
+    "missing name": (
+        lambda: hw.compile(regression, dims=DIMS, steps=1)(A=np.ones((4, 3)), y=np.ones(4)),
+        hw.InputError, ["q", "missing"],
+    ),
     "empty data": (run(A=np.ones((0, 3)), y=np.ones(0)), hw.InputError, ["A", "n"]),
     "no features": (run(A=np.ones((4, 0)), q=np.ones(0)), hw.InputError, ["A", "d"]),
 }  # fmt: skip
@@ -183,8 +186,14 @@ def bad_constant_shape(A: hw.Matrix["n", "d"], *, B):
 
 
 TRACING = {
-    "inner dimensions": (compiling(wrong_product, {**DIMS, "m": 2}), hw.ShapeError, ["A (n × d)", "B (n × m)", "d and n differ", "A.T @ B"], "# inner"),
-    "inner dimensions of equal size": (compiling(wrong_product, {"n": 3, "d": 3, "m": 3}), hw.ShapeError, ["by name"], "# inner"),
+    "inner dimensions": (
+        compiling(wrong_product, {**DIMS, "m": 2}),
+        hw.ShapeError, ["A (n × d)", "B (n × m)", "d and n differ", "A.T @ B"], "# inner",
+    ),
+    "inner dimensions of equal size": (
+        compiling(wrong_product, {"n": 3, "d": 3, "m": 3}),
+        hw.ShapeError, ["by name"], "# inner",
+    ),
     "sum of transposes": (compiling(wrong_sum), hw.ShapeError, ["A (n × d)", "(d × n)"], "# sum"),
     "square needed": (compiling(not_square), hw.ShapeError, ["A", "square", "(n × d)"], "# square"),
     "entrywise": (compiling(entrywise_mismatch), hw.ShapeError, ["y (n)", "q (d)"], "# entries"),
@@ -195,7 +204,10 @@ TRACING = {
     "float()": (compiling(to_float, {}), hw.TraceError, ["s", "number"], "# float"),
     "iteration": (compiling(loops_over_data), hw.TraceError, ["A", "iterate"], "# loop"),
     "feed-forward product": (compiling(needs_ffn), hw.ArchitectureError, ["y * z", "feed-forward"], "# hadamard"),
-    "attention only": (lambda: hw.compile(needs_ffn, dims={"n": 3}, arch=hw.LINEAR_ATTENTION), hw.ArchitectureError, ["y * z", "own column"], "# hadamard"),
+    "attention only": (
+        lambda: hw.compile(needs_ffn, dims={"n": 3}, arch=hw.LINEAR_ATTENTION),
+        hw.ArchitectureError, ["y * z", "own column"], "# hadamard",
+    ),
     "nonlinear function": (compiling(nonlinear), hw.ArchitectureError, ["sigmoid(y)"], "# sigmoid"),
     "division by data": (compiling(divides), hw.ArchitectureError, ["s"], "# divide"),
     "division by zero": (compiling(zero_division), hw.ProgramError, ["zero"], "# zero"),
@@ -204,7 +216,10 @@ TRACING = {
     "complex constant": (compiling(infinite_constant, c=1j), hw.ProgramError, ["complex"], "# constant"),
     "text": (compiling(text_operand), hw.TraceError, ["str"], "# text"),
     "@ with a scalar": (compiling(scalar_product), hw.ShapeError, ["s", "scalar"], "# scalar"),
-    "constant of another shape": (compiling(bad_constant_shape, B=np.ones((2, 2))), hw.ShapeError, ["A (n × d)", "(2 × 2)"], "# array"),
+    "constant of another shape": (
+        compiling(bad_constant_shape, B=np.ones((2, 2))),
+        hw.ShapeError, ["A (n × d)", "(2 × 2)"], "# array",
+    ),
 }  # fmt: skip
 
 
@@ -256,11 +271,23 @@ DEFINITIONS = {
     "unknown constant": (compiling(regression, steps=1, stepz=2), hw.CompileError, ["stepz", "unknown", "steps"]),
     "unknown goal": (lambda: hw.compile(regression, dims=DIMS, steps=1, optimize="speed"), hw.CompileError, ["speed", "depth"]),
     "unknown construction": (lambda: hw.constructions.get("least_square"), hw.CompileError, ["least_square", "least_squares"]),
-    "unknown parameter": (lambda: hw.constructions.get("ridge").compile(n=2, d=2, step=1, alpha=1, mu=0), hw.CompileError, ["step", "steps"]),
+    "unknown parameter": (
+        lambda: hw.constructions.get("ridge").compile(n=2, d=2, step=1, alpha=1, mu=0),
+        hw.CompileError, ["step", "steps"],
+    ),
     "missing parameter": (lambda: hw.constructions.get("ridge").compile(n=2, d=2, steps=1, alpha=1), hw.CompileError, ["mu"]),
-    "negative alpha": (lambda: hw.constructions.get("ridge").compile(n=2, d=2, steps=1, alpha=-1, mu=0), hw.CompileError, ["alpha", "-1"]),
-    "NaN alpha": (lambda: hw.constructions.get("ridge").compile(n=2, d=2, steps=1, alpha=np.nan, mu=0), hw.CompileError, ["alpha", "nan"]),
-    "order eleven": (lambda: hw.constructions.get("newton_inverse_order").compile(d=2, order=11, steps=1, alpha=1), hw.CompileError, ["order", "11", "10"]),
+    "negative alpha": (
+        lambda: hw.constructions.get("ridge").compile(n=2, d=2, steps=1, alpha=-1, mu=0),
+        hw.CompileError, ["alpha", "-1"],
+    ),
+    "NaN alpha": (
+        lambda: hw.constructions.get("ridge").compile(n=2, d=2, steps=1, alpha=np.nan, mu=0),
+        hw.CompileError, ["alpha", "nan"],
+    ),
+    "order eleven": (
+        lambda: hw.constructions.get("newton_inverse_order").compile(d=2, order=11, steps=1, alpha=1),
+        hw.CompileError, ["order", "11", "10"],
+    ),
     "not a program": (lambda: hw.compile(lambda A: A, dims=DIMS), hw.CompileError, ["hw.program"]),
     "dims not a dict": (lambda: hw.compile(regression, dims=[4, 3], steps=1), hw.CompileError, ["dims", "list"]),
     "outside a program": (lambda: hw.eye("d"), hw.TraceError, ["eye", "outside"]),
