@@ -69,6 +69,11 @@ def place_outputs(layout: Layout, starts: Mapping[Slot, int]) -> tuple[Placed, .
     return tuple(out)
 
 
+def transposed_name(name: str) -> str:
+    """The label of a value whose transpose is stored: Aᵀ, or (Aᵀ y)ᵀ for a product."""
+    return f"({name})ᵀ" if " " in name else f"{name}ᵀ"
+
+
 def label_rows(layout: Layout, starts: Mapping[Slot, int]) -> tuple[Labels, ...]:
     """For every boundary 0 … depth (after that many layers): the live values and their rows."""
     plan, schedule = layout.schedule.placement.plan, layout.schedule
@@ -80,7 +85,7 @@ def label_rows(layout: Layout, starts: Mapping[Slot, int]) -> tuple[Labels, ...]
         else:
             begin = schedule.layer[copy]
             live = range(begin, min(max(begin + 1, schedule.last_read[copy]), schedule.depth + 1))
-            name = plan.values[copy.atom].name + ("ᵀ" if copy.flipped else "")
+            name = transposed_name(plan.values[copy.atom].name) if copy.flipped else plan.values[copy.atom].name
         for boundary in live:
             label, count = name, 2
             while label in boundaries[boundary]:

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from .algebra import show_number
 from .artifact import Artifact
-from .layout import Labels
+from .layout import Labels, transposed_name
 from .weights import Block, HeadWeights
 
 
@@ -178,7 +178,7 @@ def _source(artifact: Artifact, number: int, block: Block) -> tuple[Fraction, _N
         for name, rows in artifact.rows[boundary].items():
             if rows.start == block.col and len(rows) == block.size:
                 old = "" if boundary == number - 1 else "old "
-                flipped = name if name in symmetric else name.removesuffix("ᵀ") if name.endswith("ᵀ") else f"{_wrap(name)}ᵀ"
+                flipped = name if name in symmetric else _flipped(name)
                 identity = name.startswith("I_")
                 return block.coefficient, _Name(old + name, name if identity else old + flipped, identity)
             if rows.start == block.col and block.size == 1 and name.startswith("I_"):
@@ -195,8 +195,11 @@ def _target(artifact: Artifact, number: int, block: Block) -> str:
     return _source(artifact, number, Block(0, block.row, block.size, Fraction(1)))[1].plain
 
 
-def _wrap(name: str) -> str:
-    return f"({name})" if " " in name else name
+def _flipped(name: str) -> str:
+    """The name of the transpose: (Aᵀ y)ᵀ ↔ Aᵀ y."""
+    if name.startswith("(") and name.endswith(")ᵀ"):
+        return name[1:-2]
+    return name.removesuffix("ᵀ") if name.endswith("ᵀ") and " " not in name else transposed_name(name)
 
 
 def _number(c: Fraction) -> str:
