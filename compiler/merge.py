@@ -1,15 +1,16 @@
 """Merging: the terms of a layer as few heads.
 
 Collect the coefficients of a layer's products in a matrix with a row for every (target, V) and a column for every
-(K, Q). A head is a rank-one piece of it: its V part stacks the targets, its K and Q parts stack the pairs. So the
-fewest heads for the chosen products is the rank of this matrix, and a rank factorisation is the merge.
+(K, Q). A head is a rank-one piece of it: its V part stacks the targets, its K and Q parts stack the pairs. So a
+factorisation of this matrix is a merge, and the rank is the fewest heads. We take factorisations without
+cancellation only: writing b as (a + b) − a can save a head, and loses every digit where a is much larger than b.
 """
 
 from __future__ import annotations
 
 from fractions import Fraction
-from functools import lru_cache
 from itertools import product
+from math import gcd
 from typing import Any
 
 from .ir import Alternatives, Ref, Slot, SlotHead, SlotTerm
@@ -17,17 +18,16 @@ from .ir import Alternatives, Ref, Slot, SlotHead, SlotTerm
 #: Larger integer multiples than this come from coefficients that were never round numbers.
 _LARGEST_MULTIPLE = 2**20
 
-_PRIME = 2**61 - 1
-
 _Left = tuple[Slot, Ref]
 _Right = tuple[Ref, Ref]
 _KQ = tuple[tuple[tuple[tuple[Ref, Fraction], ...], tuple[tuple[Ref, Fraction], ...]], ...]
 _Row = dict[_Right, Fraction]
+_Direction = tuple[tuple[_Right, Fraction], ...]
 _Matrix = dict[_Left, _Row]
 
 
 def merge(terms: tuple[Alternatives, ...]) -> tuple[SlotHead, ...]:
-    """The heads of one layer: of the equal alternatives, a choice with the lowest rank."""
+    """The heads of one layer: of the equal alternatives, a choice with the fewest."""
     matrix = coefficients(_choose(terms))
     pivots, weights = _factorise(matrix)
     heads = []
@@ -39,6 +39,10 @@ def merge(terms: tuple[Alternatives, ...]) -> tuple[SlotHead, ...]:
     return tuple(heads)
 
 
+def _count(terms: list[SlotTerm]) -> int:
+    return len(_factorise(coefficients(terms))[0])
+
+
 def coefficients(terms: list[SlotTerm]) -> _Matrix:
     matrix: _Matrix = {}
     for term in terms:
@@ -47,30 +51,6 @@ def coefficients(terms: list[SlotTerm]) -> _Matrix:
         if not row[term.K, term.Q]:
             del row[term.K, term.Q]
     return {left: row for left, row in matrix.items() if row}
-
-
-def rank(terms: list[SlotTerm]) -> int:
-    """The rank of the coefficient matrix, computed modulo a prime (fast; it only guides the choice of alternatives)."""
-    rows = [{key: _residue(c) for key, c in row.items()} for row in coefficients(terms).values()]
-    found = 0
-    while rows:
-        pivot = rows.pop()
-        lead = next((key for key, value in pivot.items() if value), None)
-        if lead is None:
-            continue
-        found += 1
-        inverse = pow(pivot[lead], -1, _PRIME)
-        for row in rows:
-            factor = row.get(lead, 0) * inverse % _PRIME
-            if factor:
-                for key, value in pivot.items():
-                    row[key] = (row.get(key, 0) - factor * value) % _PRIME
-    return found
-
-
-@lru_cache(maxsize=65536)
-def _residue(value: Fraction) -> int:
-    return value.numerator * pow(value.denominator, -1, _PRIME) % _PRIME
 
 
 def _choose(terms: tuple[Alternatives, ...]) -> list[SlotTerm]:
@@ -84,74 +64,77 @@ def _choose(terms: tuple[Alternatives, ...]) -> list[SlotTerm]:
     for count in counts:
         combinations *= count
     if combinations <= 64:
-        picks = min((list(p) for p in product(*map(range, counts))), key=lambda p: (rank(chosen(p)), p))
+        picks = min((list(p) for p in product(*map(range, counts))), key=lambda p: (_count(chosen(p)), p))
         return chosen(picks)
     picks = [0] * len(terms)
     for index, count in enumerate(counts):
-        picks = min(([*picks[:index], i, *picks[index + 1 :]] for i in range(count)), key=lambda p: (rank(chosen(p)), p))
+        picks = min(([*picks[:index], i, *picks[index + 1 :]] for i in range(count)), key=lambda p: (_count(chosen(p)), p))
     return chosen(picks)
 
 
 def _factorise(matrix: _Matrix) -> tuple[list[_Row], dict[_Left, dict[int, Fraction]]]:
-    """matrix = weights · pivots with as many pivots as the rank.
+    """matrix = weights · pivots, without cancellation: no entry is a difference of larger ones.
 
-    The pivots are rows of the matrix where that keeps every weight a float; else rows over the integers (an echelon
-    form), of which integer rows are integer multiples: integers must stay integers in floating point.
+    Proportional rows share a pivot. A row that is a sum of pivots, every term of it with the sign of the sum, needs no
+    pivot of its own; small supports come first, so that larger rows can be such sums.
     """
-    pivots, weights = _express(matrix, list(matrix.values()))
-    if all(_is_float(c) for row in weights.values() for c in row.values()):
-        return pivots, weights
-    echelon = _express(matrix, _integer_echelon(list(matrix.values())))
-    plain = all(abs(c.numerator) <= _LARGEST_MULTIPLE for row in echelon[1].values() for c in row.values())
-    return echelon if plain else (pivots, weights)
+    groups: dict[_Direction, list[_Left]] = {}
+    for left, row in matrix.items():
+        groups.setdefault(_direction(row), []).append(left)
+    pivots: list[_Row] = []
+    weights: dict[_Left, dict[int, Fraction]] = {}
+    for direction, members in sorted(groups.items(), key=lambda item: len(item[0])):  # stable: else in order
+        unit = dict(direction)
+        lead = direction[0][0]
+        multiples = {left: matrix[left][lead] for left in members}
+        parts = _as_sum(unit, pivots)
+        if parts is None or not all(_is_float(m * c) for m in multiples.values() for c in parts.values()):
+            scale = _common_measure(list(multiples.values()))
+            pivots.append({key: c * scale for key, c in unit.items()})
+            parts = {len(pivots) - 1: 1 / scale}
+        for left, multiple in multiples.items():
+            weights[left] = {index: multiple * c for index, c in parts.items()}
+    return pivots, {left: weights[left] for left in matrix}
+
+
+def _direction(row: _Row) -> _Direction:
+    """The row divided by its first entry: the same for proportional rows."""
+    entries = sorted(row.items())
+    return tuple((key, c / entries[0][1]) for key, c in entries)
 
 
 def _is_float(value: Fraction) -> bool:
     return Fraction(float(value)) == value
 
 
-def _express(matrix: _Matrix, candidates: list[_Row]) -> tuple[list[_Row], dict[_Left, dict[int, Fraction]]]:
-    """Every row as a combination of independent candidates (which span the rows)."""
-    pivots: list[_Row] = []
-    reduced: list[tuple[_Right, _Row, dict[int, Fraction]]] = []
-
-    def eliminate(row: _Row) -> tuple[_Row, dict[int, Fraction]]:
-        rest: _Row = dict(row)
-        used: dict[int, Fraction] = {}
-        for lead, basis, in_pivots in reduced:
-            factor = rest.get(lead, Fraction(0))
-            if factor:
-                _subtract(rest, basis, factor)
-                _subtract(used, in_pivots, -factor)
-        return rest, used
-
-    for candidate in candidates:
-        rest, used = eliminate(candidate)
-        if rest:
-            lead = min(rest)
-            scale = rest[lead]
-            combination = {index: -c / scale for index, c in used.items()}
-            combination[len(pivots)] = 1 / scale
-            reduced.append((lead, {k: c / scale for k, c in rest.items()}, combination))
-            pivots.append(dict(candidate))
-    return pivots, {left: eliminate(row)[1] for left, row in matrix.items()}
+def _common_measure(values: list[Fraction]) -> Fraction:
+    """A number of which all values are small integer multiples, so that integers stay integers in floating point;
+    the first value where there is none."""
+    measure = abs(values[0])
+    for value in values[1:]:
+        measure = Fraction(
+            gcd(measure.numerator * value.denominator, value.numerator * measure.denominator),
+            measure.denominator * value.denominator,
+        )
+    if max(abs(v) for v in values) > _LARGEST_MULTIPLE * measure:
+        return values[0]
+    return measure if values[0] > 0 else -measure
 
 
-def _integer_echelon(rows: list[_Row]) -> list[_Row]:
-    """A basis of all integer combinations of the rows (Euclid's algorithm, column by column)."""
-    left = [dict(row) for row in rows]
-    basis: list[_Row] = []
-    for column in sorted({key for row in rows for key in row}):
-        while True:
-            holding = sorted((row for row in left if column in row), key=lambda row: abs(row[column]))
-            if len(holding) < 2:
-                break
-            smallest = holding[0]
-            for row in holding[1:]:
-                _subtract(row, smallest, Fraction(round(row[column] / smallest[column])))
-        basis += holding
-        left = [row for row in left if row and column not in row]
-    return basis
+def _as_sum(row: _Row, pivots: list[_Row]) -> dict[int, Fraction] | None:
+    """The row as a sum of pivots inside its support, all terms of an entry with the sign of the entry; or None."""
+    rest = dict(row)
+    parts: dict[int, Fraction] = {}
+    inside = [(len(p), index, p) for index, p in enumerate(pivots) if p.keys() <= row.keys()]
+    for _, index, pivot in sorted(inside, key=lambda item: (-item[0], item[1])):
+        if not pivot.keys() <= rest.keys():
+            continue
+        shares = {rest[key] / c for key, c in pivot.items()}
+        if len(shares) == 1:  # it covers these entries completely: no entry is a sum of opposite terms
+            (share,) = shares
+            parts[index] = share
+            _subtract(rest, pivot, share)
+    return None if rest else parts
 
 
 def _subtract(target: dict[Any, Fraction], source: dict[Any, Fraction], factor: Fraction) -> None:
