@@ -1,9 +1,10 @@
 """Row allocation: a slot of rows for every copy, reusing the rows of dead ones.
 
-Writing `new` over `old` adds `new − old` to the residual stream. The erasing product reads the slot against an
-identity I_k, so it clears the first k tokens. Columns beyond the value's own can keep leftovers; a slot's `extent`
-says up to which token counts it may be nonzero, and a product V Kᵀ is used only where V or K is known to be zero
-beyond the tokens that are meant. (`proofs_check.symbolic` re-proves this from the weights.)
+Writing `new` over `old` adds `new − old` to the residual stream, in one layer or, exactly in floating point too, by
+erasing old a layer before. The erasing product reads the slot against an identity I_k: it clears the first k tokens.
+Columns beyond the value's own can keep leftovers; a slot's `extent` says up to which token counts it may be nonzero,
+and a product V Kᵀ is used only where V or K is known to be zero beyond the tokens that are meant.
+(`proofs_check.symbolic` re-proves this from the weights.)
 """
 
 from __future__ import annotations
@@ -108,13 +109,24 @@ class _Allocation:
         offers = []
         for index, copy in enumerate(copies):
             for slot, state in dead.items():
-                price = self.price(copy, slot, state) if slot.height == copy.rows else None
+                usable = slot.height == copy.rows and (state.free_from < number or self.may_subtract(copy, state))
+                price = self.price(copy, slot, state) if usable else None
                 if price is not None and price < 2 + size_of(copy.rows, self.sizes):
                     offers.append((price, index, slot.number, copy, slot))
         for _, _, _, copy, slot in sorted(offers, key=lambda offer: offer[:3]):
             if copy not in chosen and slot not in chosen.values():
                 chosen[copy] = slot
         return {copy: chosen[copy] if copy in chosen else self.new_slot(copy) for copy in copies}
+
+    def may_subtract(self, copy: Copy, state: _State) -> bool:
+        """Whether `new − old` may be added in the very layer that still reads old. It rounds to u·|old|, which is harmless
+        where old is a part of new, or where the user's own variable is overwritten; else old is erased a layer before."""
+        if state.owner is None or is_identity(state.owner):
+            return False
+        plan = self.placement.plan
+        new, old = plan.values[copy.atom], plan.values[state.owner.atom]
+        same_variable = new.poly is not None and old.poly is not None and variable(new.name) == variable(old.name)
+        return abs(dict(self.continued(copy)).get(state.owner, Fraction(0))) >= Fraction(1, 4) or same_variable
 
     def price(self, copy: Copy, slot: Slot, state: _State) -> float | None:
         """What writing the copy over a dead slot costs in erasing; None where it must not be done."""
@@ -159,7 +171,9 @@ class _Allocation:
             return set()
         dim = self.clearing(state, copy)
         eye = self.identity(dim)
-        when = max(1, min(number, state.free_from)) if self.early_erase else number
+        first = max(1, state.free_from)
+        last = number if first >= number else number - 1
+        when = first if self.early_erase else last
         self.layers[when - 1].append(((SlotTerm(slot, Ref(slot), eye, eye, Fraction(-1)),),))
         return set() if state.extent == {dim} else set(state.extent)
 
@@ -191,3 +205,8 @@ class _Allocation:
 
     def dirty(self, form: Form) -> set[Copy]:
         return {c for _, c in form if not is_identity(c) and self.states[self.slot_of[c]].extent - {c.cols}}
+
+
+def variable(label: str) -> str:
+    """The user's variable in a label: X for X[3]; intermediate products have none in common."""
+    return label.split("[")[0] if label.endswith("]") else label

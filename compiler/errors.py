@@ -27,11 +27,16 @@ class Location:
 
 
 def user_frame() -> FrameType | None:
-    """The innermost frame outside the tracing code: the user's line that is running now."""
+    """The innermost frame outside the tracing code and numpy: the user's line that is running now."""
     frame: FrameType | None = sys._getframe(1)
-    while frame is not None and os.path.dirname(os.path.abspath(frame.f_code.co_filename)) == _TRACING_CODE:
+    while frame is not None and _is_ours(frame):
         frame = frame.f_back
     return frame
+
+
+def _is_ours(frame: FrameType) -> bool:
+    ours = os.path.dirname(os.path.abspath(frame.f_code.co_filename)) == _TRACING_CODE
+    return ours or str(frame.f_globals.get("__name__", "")).partition(".")[0] == "numpy"
 
 
 def location_of(frame: FrameType | None) -> Location | None:

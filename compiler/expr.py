@@ -15,11 +15,13 @@ from .dims import Dim, describe_shape
 from .errors import ProgramError, ShapeError, TraceError, location_of, user_frame
 from .tracer import Tracer, as_exact_array, as_rational
 
+#: numpy's names of the binary operators, and Python's.
+_OPERATORS = {"add": "add", "subtract": "sub", "multiply": "mul", "divide": "truediv", "matmul": "matmul"}
+
 
 class Expr:
     """A traced value with 0, 1 or 2 dimensions. Operators follow numpy; what needs a number now is an error."""
 
-    __array_ufunc__ = None  # numpy arrays on the left defer to our reflected operators
     __hash__ = object.__hash__
 
     def __init__(self, tracer: Tracer, number: int, ndim: int) -> None:
@@ -89,8 +91,22 @@ class Expr:
 
     def __pow__(self, power: Any) -> Expr:
         if not isinstance(power, int) or power < 1:
-            raise TraceError(f"only positive integer powers are traced, got {power!r}", where=location_of(user_frame()))
+            raise TraceError(
+                f"only positive integer powers are traced, got {power!r}",
+                where=location_of(user_frame()),
+                fix="write roots and inverses as an iteration of products",
+            )
         return self if power == 1 else self * self ** (power - 1)
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Expr:
+        """numpy arrays and scalars on the left of an operator come here; other numpy functions are refused."""
+        name = _OPERATORS.get(ufunc.__name__)
+        if method == "__call__" and name is not None and not kwargs and len(inputs) == 2:
+            left, right = inputs
+            if isinstance(left, Expr):
+                return getattr(left, f"__{name}__")(right)  # type: ignore[no-any-return]
+            return getattr(right, f"__r{name}__")(left)  # type: ignore[no-any-return]
+        self._refuse(f"apply numpy.{ufunc.__name__} to", "use @, +, -, *, .T and hw functions instead of numpy functions")
 
     def __repr__(self) -> str:
         return f"<traced {self.tracer.name_of(self.number)} : {describe_shape(self.dims)}>"
@@ -155,6 +171,7 @@ def lift(tracer: Tracer, value: Any, operator: str) -> Expr:
     raise TraceError(
         f"cannot use a {type(value).__name__} with {operator}: expected a traced value, a number or an array",
         where=location_of(user_frame()),
+        fix="convert it to a number or a numpy array first",
     )
 
 

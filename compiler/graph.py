@@ -68,6 +68,13 @@ class Graph:
     def label(self, node: int) -> str:
         return self.labels.get(node, f"%{node}")
 
+    def describe(self, node: int) -> str:
+        """The user's name of a value, or the expression that makes it."""
+        if node in self.labels:
+            return self.labels[node]
+        spec = self.nodes[node]
+        return OPS[spec.op].show([self.describe(arg) for arg in spec.args], spec)
+
 
 def count_uses(graph: Graph) -> list[int]:
     """How many times each node is read, by live nodes and by outputs."""

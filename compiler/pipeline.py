@@ -5,7 +5,7 @@ Several equal programs are built and the best is kept (`optimize` says what best
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
@@ -57,8 +57,13 @@ class Compilation:
         return {"depth": len(counts), "rows": rows, "heads": heads, "parameters": parameters, "weighted parameters": weighted}
 
 
-def compile_graph(graph: Graph, architecture: Architecture, optimize: str = "balanced") -> Artifact:
-    """Compiles a graph. Raises ArchitectureError for what cannot be expressed and CompileError for an unknown goal."""
+def compile_graph(
+    graph: Graph, architecture: Architecture, optimize: str = "balanced", within: Mapping[str, int] | None = None
+) -> Artifact:
+    """Compiles a graph; of equally deep candidates those within the limits ("heads", "rows") come first.
+
+    Raises ArchitectureError for what cannot be expressed and CompileError for an unknown goal.
+    """
     if optimize not in GOALS:
         raise CompileError(f"optimize={optimize!r} is not a goal", fix=f"choose one of {', '.join(map(repr, GOALS))}")
     check_graph(graph)
@@ -73,7 +78,7 @@ def compile_graph(graph: Graph, architecture: Architecture, optimize: str = "bal
             for early_erase in (False, True):
                 layout = allocate(scheduled, early_erase)
                 candidate = Compilation(layout, tuple(_merge(terms) for terms in layout.layers))
-                if best is None or key(candidate, optimize) < key(best, optimize):
+                if best is None or key(candidate, optimize, within or {}) < key(best, optimize, within or {}):
                     best = candidate
     assert best is not None
     return emit(graph, architecture, best)
@@ -135,6 +140,9 @@ def emit(graph: Graph, architecture: Architecture, best: Compilation) -> Artifac
     )
 
 
-def key(candidate: Compilation, optimize: str) -> tuple[int, ...]:
+def key(candidate: Compilation, optimize: str, within: Mapping[str, int]) -> tuple[int, ...]:
+    """Candidates are compared by this, the smallest is kept."""
     costs = candidate.costs()
-    return (*(costs[goal] for goal in GOALS[optimize]), costs["parameters"])
+    first, *others = (costs[goal] for goal in GOALS[optimize])
+    exceeded = sum(costs[name] > limit for name, limit in within.items())
+    return (first, exceeded, *others, costs["parameters"])

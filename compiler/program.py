@@ -17,8 +17,9 @@ from typing import Any
 
 import numpy as np
 
+from .binding import as_numeric, bind_sizes, definition_of
 from .dims import Dim, describe_shape
-from .errors import CompileError, InputError, Location, ProgramError, ShapeError, TraceError, location_of, user_frame
+from .errors import CompileError, InputError, ProgramError, ShapeError, TraceError, location_of, user_frame
 from .expr import Expr, lift, pointwise
 from .graph import Fact, Graph, OutputSpec
 from .ops import POINTWISE
@@ -196,6 +197,7 @@ def _stated(kind: str, value: Any, bounds: tuple[float, float] | None, fix: str 
             f"hw.{kind} takes a square matrix, got {value.tracer.name_of(value.number)} {describe_shape(value.dims)}",
             where=location_of(user_frame()),
             rule="rows and columns have the same dimension, by name",
+            fix="state it of a square matrix, for example A.T @ A",
         )
     value.tracer.facts.append(Fact(kind, value.number, location_of(user_frame()), bounds, fix))
     return value
@@ -220,7 +222,7 @@ class Program:
         functools.update_wrapper(self, fn)
         self.fn = fn
         code = fn.__code__
-        self.where = Location(code.co_filename, code.co_firstlineno, f"def {fn.__name__}")
+        self.where = definition_of(code.co_filename, code.co_firstlineno)
         self.inputs, self.defaults = self._read_signature()
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -296,7 +298,7 @@ class Program:
     def trace(self, sizes: Mapping[str, Any], constants: Mapping[str, Any]) -> Graph:
         """Runs the program once on symbols. Raises ProgramError (ShapeError, TraceError) naming the user's line."""
         tracer = Tracer(self.fn.__name__, self.check_sizes(sizes))
-        values = [Expr(tracer, tracer.input(name, dims), len(dims)) for name, dims in self.inputs.items()]
+        values = [Expr(tracer, tracer.input(name, dims, self.where), len(dims)) for name, dims in self.inputs.items()]
         with _entered(tracer):
             result = self.fn(*values, **self.check_constants(constants))
         single = not isinstance(result, dict)
@@ -329,9 +331,11 @@ class Program:
         constants = self.check_constants({n: v for n, v in arguments.items() if n not in self.inputs})
         missing = [name for name in self.inputs if name not in arguments]
         if missing:
-            raise InputError(f"{self.fn.__name__}: missing input {', '.join(missing)}", where=self.where)
-        arrays = {name: _as_numeric(arguments[name]) for name in self.inputs}
-        sizes = bind_sizes(self.fn.__name__, self.inputs, {name: a.shape for name, a in arrays.items()})
+            raise InputError(
+                f"{self.fn.__name__}: missing input {', '.join(missing)}", where=self.where, fix="pass every input by name"
+            )
+        arrays = {name: as_numeric(arguments[name]) for name in self.inputs}
+        sizes = bind_sizes(self.fn.__name__, self.inputs, {name: a.shape for name, a in arrays.items()}, where=self.where)
         batch = np.broadcast_shapes(*(a.shape[: a.ndim - len(self.inputs[name])] for name, a in arrays.items()))
         full = {n: np.broadcast_to(a, batch + a.shape[a.ndim - len(self.inputs[n]) :]) for n, a in arrays.items()}
         context = _Numeric(sizes, np.result_type(*arrays.values()) if arrays else np.dtype(np.float64))
@@ -342,46 +346,6 @@ class Program:
         if isinstance(runs[0], dict):
             return {k: np.stack([np.asarray(r[k]) for r in runs]).reshape(batch + np.shape(runs[0][k])) for k in runs[0]}
         return np.stack([np.asarray(r) for r in runs]).reshape(batch + np.shape(runs[0]))[()]
-
-
-def _as_numeric(value: Any) -> np.ndarray:
-    array = np.asarray(value)
-    return array.astype(np.float64) if array.dtype.kind in "biu" else array
-
-
-def bind_sizes(
-    program: str,
-    inputs: Mapping[str, tuple[Dim, ...]],
-    shapes: Mapping[str, tuple[int, ...]],
-    sizes: Mapping[str, int] | None = None,
-) -> dict[str, int]:
-    """The sizes that the shapes of the inputs give to the named dimensions. Raises InputError where they disagree.
-
-    Leading batch dimensions are ignored. With `sizes`, the shapes must fit those.
-    """
-    bound: dict[str, int] = dict(sizes or {})
-    first: dict[str, str] = {}
-    for name, dims in inputs.items():
-        shape = shapes[name]
-        if len(shape) < len(dims):
-            raise InputError(
-                f"{program}: input {name} has shape {shape}: expected {len(dims)} dimensions {describe_shape(dims)}",
-                fix=f"pass {name} with shape {tuple(bound.get(str(d), d) for d in dims)}",
-            )
-        for dim, size in zip(dims, shape[len(shape) - len(dims) :], strict=True):
-            expected = dim if isinstance(dim, int) else bound.setdefault(dim, size)
-            if size != expected:
-                source = f" (from input {first[str(dim)]})" if str(dim) in first else ""
-                want = tuple(bound.get(str(d), d) for d in dims)
-                raise InputError(
-                    f"{program}: input {name} has shape {shape}: expected {describe_shape(dims)} = {want}; "
-                    f"dimension {dim} is {expected}{source}, got {size}",
-                    fix=f"reshape or transpose {name}, or compile for {dim} = {size}",
-                )
-            first.setdefault(str(dim), name)
-            if size < 1:
-                raise InputError(f"{program}: input {name} has shape {shape}: dimension {dim} must be at least 1")
-    return bound
 
 
 def program(fn: Callable[..., Any]) -> Program:

@@ -188,10 +188,10 @@ def _source(artifact: Artifact, number: int, block: Block) -> tuple[Fraction, _N
 
 
 def _target(artifact: Artifact, number: int, block: Block) -> str:
-    for boundary in range(number, len(artifact.rows)):
-        for name, rows in artifact.rows[boundary].items():
-            if rows.start == block.row:
-                return name
+    """The name that the written rows have after the layer, or, where they are only cleared, had before."""
+    for name, rows in artifact.rows[number].items():
+        if rows.start == block.row:
+            return name
     return _source(artifact, number, Block(0, block.row, block.size, Fraction(1)))[1].plain
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from .dims import Dim, Shape
-from .errors import ProgramError, location_of, user_frame
+from .errors import Location, ProgramError, location_of, user_frame
 from .graph import Fact, Graph, InputSpec, Node, OutputSpec
 from .ops import OPS, Constant
 
@@ -69,9 +69,10 @@ class Tracer:
             self.nodes.append(replace(key, where=location_of(user_frame())))
         return self._numbers[key]
 
-    def input(self, name: str, shape: tuple[Dim, ...]) -> int:
+    def input(self, name: str, shape: tuple[Dim, ...], where: Location) -> int:
         full = (shape[0] if shape else 1, shape[1] if len(shape) == 2 else 1)
         number = self.node("input", (), name, full)
+        self.nodes[number] = replace(self.nodes[number], where=where)
         self.inputs.append(InputSpec(name, number, shape))
         self._names[number] = name
         return number

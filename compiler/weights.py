@@ -29,7 +29,7 @@ class Block:
 
 @dataclass(frozen=True)
 class BlockMatrix:
-    """A d_model × d_model matrix that is zero outside its blocks; blocks do not overlap."""
+    """A d_model × d_model matrix that is the sum of its blocks."""
 
     d_model: int
     blocks: tuple[Block, ...]
@@ -39,7 +39,7 @@ class BlockMatrix:
         out = np.zeros((self.d_model, self.d_model))
         for block in self.blocks:
             index = np.arange(block.size)
-            out[block.row + index, block.col + index] = float(block.coefficient)
+            out[block.row + index, block.col + index] += float(block.coefficient)
         return out
 
     def exact(self) -> np.ndarray:
@@ -47,7 +47,7 @@ class BlockMatrix:
         out = np.full((self.d_model, self.d_model), Fraction(0), dtype=object)
         for block in self.blocks:
             index = np.arange(block.size)
-            out[block.row + index, block.col + index] = block.coefficient
+            out[block.row + index, block.col + index] += block.coefficient
         return out
 
     @property

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import reduce
+from operator import matmul
 from typing import Any
 
 from ..compiler.program import Matrix, eye, program, spectrum
@@ -16,7 +18,8 @@ _FIX = "compile with alpha < 2/λ_max(AᵀA), or scale A down"
 
 @program
 def newton_inverse(A: Matrix["d", "d"], *, steps, alpha):
-    spectrum(A.T @ A, within=(0, 2 / alpha), fix=_FIX)
+    S = A.T @ A
+    spectrum(S, within=(0, 2 / alpha), fix=_FIX)
     X = alpha * A.T
     for _ in range(steps):
         X = 2 * X - X @ A @ X
@@ -33,7 +36,8 @@ def newton_inverse_from(A: Matrix["d", "d"], X0: Matrix["d", "d"], *, steps):
 
 @program
 def pseudo_inverse(A: Matrix["n", "d"], *, steps, alpha):
-    spectrum(A.T @ A, within=(0, 2 / alpha), fix=_FIX)
+    S = A.T @ A
+    spectrum(S, within=(0, 2 / alpha), fix=_FIX)
     X = alpha * A.T
     for _ in range(steps):
         X = 2 * X - X @ A @ X
@@ -42,21 +46,23 @@ def pseudo_inverse(A: Matrix["n", "d"], *, steps, alpha):
 
 @program
 def newton_inverse_order(A: Matrix["d", "d"], *, order, steps, alpha):
-    spectrum(A.T @ A, within=(0, 2 / alpha), fix=_FIX)
+    S = A.T @ A
+    spectrum(S, within=(0, 2 / alpha), fix=_FIX)
     I = eye("d")
     X = alpha * A.T
     E = I - A @ X
     for _ in range(steps):
-        series, power = I, E
+        series = I
         for _ in range(order - 1):
-            series, power = I + E @ series, power @ E
-        X, E = X @ series, power
+            series = I + E @ series
+        X, E = X @ series, reduce(matmul, [E] * order)
     return X
 
 
 @program
 def newton_inverse_order_literal(A: Matrix["d", "d"], *, order, steps, alpha):
-    spectrum(A.T @ A, within=(0, 2 / alpha), fix=_FIX)
+    S = A.T @ A
+    spectrum(S, within=(0, 2 / alpha), fix=_FIX)
     I = eye("d")
     X = alpha * A.T
     for _ in range(steps):

@@ -10,7 +10,7 @@ from typing import Any
 from ..compiler.architecture import LINEAR, Architecture
 from ..compiler.errors import CompileError
 from ..compiler.program import Program
-from ..runtime.api import compile as compile_program
+from ..runtime.api import compile_within
 from ..runtime.compiled import Compiled
 from .claims import PaperClaim
 from .parameters import REQUIRED, Parameter
@@ -47,10 +47,11 @@ class Construction:
         values = self.check(arguments)
         variant = self.prepare(values)
         sizes = {d: values[d] for d in variant.program.dimension_names()}
-        goal = optimize or variant.optimize
-        model = compile_program(variant.program, dims=sizes, arch=arch, optimize=goal, **variant.constants)
         counted = {name: value for name, value in values.items() if type(value) is int}
-        model.bounds = (variant.claim or self.claim).bounds(counted)
+        bounds = (variant.claim or self.claim).bounds(counted)
+        within = {n: limit for n, limit in (("heads", bounds.heads), ("rows", bounds.rows)) if limit is not None}
+        model = compile_within(variant.program, sizes, arch, optimize or variant.optimize, variant.constants, within)
+        model.bounds = bounds
         model.construction = self.name
         return model
 

@@ -14,9 +14,10 @@ import numpy as np
 from ..compiler.artifact import Artifact
 from ..compiler.dims import size_of
 from ..compiler.graph import Graph, evaluate
+from ..compiler.layout import Placed
 from ..compiler.ops import EXACT, Arithmetic
 from ..compiler.weights import BlockMatrix
-from .certificate import Proved, Refuted, Verdict
+from .certificate import Proved, Refuted, Unknown, Verdict
 from .modular import MODULAR, PRIME
 
 
@@ -87,8 +88,29 @@ def random_inputs(graph: Graph, seed: int, low: int, high: int) -> dict[str, np.
     return out
 
 
+def wrong_encoding(graph: Graph, placed: Placed) -> str | None:
+    """Why a placed block is no leaf of the program (encoding must not compute); None when it is one."""
+    if placed.kind in ("eye", "zeros"):
+        return None
+    op = graph.nodes[placed.node].op
+    scalar_input = op == "spread" and graph.nodes[graph.nodes[placed.node].args[0]].op == "input"
+    if placed.kind != op or op not in ("input", "constant", "ones", "spread") or (op == "spread" and not scalar_input):
+        return f"the encoding places {placed.name} as {placed.kind}, but it is computed ({op})"
+    return None
+
+
 def check_exactly(artifact: Artifact, degree: int) -> Verdict:
     """Compares the layers with the program at random points, without rounding. Refuted gives the inputs."""
+    problems = [p for placed in artifact.encoding if (p := wrong_encoding(artifact.graph, placed))]
+    if problems:
+        return Refuted(problems[0])
+    try:
+        return _compare(artifact, degree)
+    except (KeyError, IndexError, ValueError) as failure:
+        return Unknown(f"the artifact is inconsistent: {type(failure).__name__} {failure}")
+
+
+def _compare(artifact: Artifact, degree: int) -> Verdict:
     rational = degree <= 40 and sum(len(layer.heads) for layer in artifact.layers) <= 24
     arithmetic = EXACT if rational else MODULAR
     low, high = (-9, 9) if rational else (0, PRIME - 1)

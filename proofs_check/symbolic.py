@@ -20,6 +20,7 @@ from ..compiler.dims import Dim, size_of
 from ..compiler.layout import Placed
 from ..compiler.weights import Block, HeadWeights
 from .certificate import Proved, Unknown, Verdict
+from .exact import wrong_encoding
 
 #: The content of a block of rows: token count → polynomial of shape (height × token count).
 Content: TypeAlias = dict[Dim, Poly]
@@ -52,6 +53,8 @@ def prove_for_all_dimensions(artifact: Artifact) -> Verdict:
         return Proved(proof.conclude())
     except NotProved as failure:
         return Unknown(str(failure))
+    except (KeyError, IndexError, AssertionError) as failure:  # hints that contradict each other
+        return Unknown(f"the artifact is inconsistent: {type(failure).__name__} {failure}")
 
 
 class _Proof:
@@ -84,6 +87,9 @@ class _Proof:
     # -- leaves --------------------------------------------------------------------------------------------
 
     def encode(self, placed: Placed) -> None:
+        problem = wrong_encoding(self.graph, placed)
+        if problem:
+            raise NotProved(problem)
         rows = placed.shape[0]
         if placed.kind == "zeros":
             return

@@ -25,12 +25,24 @@ def compile(
     """Compiles a program to exact transformer weights.
 
     dims: the sizes of the named dimensions. constants: the program's keyword-only parameters.
-    optimize: "balanced" (fewest layers for the products as written, then heads, then rows), "depth" (fewest layers,
-    also by multiplying out), "heads" or "width".
+    optimize: "balanced" (fewest layers for the values as named, then few parameters and heads), "depth" (fewest layers,
+    also by looking through named values), "heads" or "width".
 
     Raises ProgramError (ShapeError, TraceError, ArchitectureError) for the program, CompileError for the arguments;
     both name the user's line.
     """
+    return compile_within(program, dims, arch, optimize, constants, {})
+
+
+def compile_within(
+    program: Program,
+    dims: Mapping[str, int],
+    arch: Architecture,
+    optimize: str,
+    constants: Mapping[str, Any],
+    within: Mapping[str, int],
+) -> Compiled:
+    """`compile`, with limits on "heads" and "rows" that come before other goals at equal depth."""
     if not isinstance(program, Program):
         raise CompileError(
             f"hw.compile got a {type(program).__name__}: expected a program",
@@ -40,7 +52,7 @@ def compile(
         raise CompileError(f"dims is a {type(dims).__name__}: expected a dict of sizes", fix='pass dims={"n": 32, "d": 8}')
     checked = program.check_constants(constants)
     graph = program.trace(dims, constants)
-    return Compiled(compile_graph(graph, arch, optimize), program, checked)
+    return Compiled(compile_graph(graph, arch, optimize, within), program, checked)
 
 
 def verify(model: Compiled) -> Certificate:

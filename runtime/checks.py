@@ -31,7 +31,7 @@ def check_facts(graph: Graph, prepared: Prepared) -> None:
 
 
 def _check_fact(graph: Graph, fact: Fact, value: np.ndarray, slack: float) -> None:
-    name = graph.label(fact.node)
+    name = graph.describe(fact.node)
     scale = float(np.abs(value).max(initial=0.0))
     asymmetry = float(np.abs(value - value.T).max(initial=0.0))
     if asymmetry > slack * max(scale, 1e-300):

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..compiler.binding import bind_sizes
 from ..compiler.dims import describe_shape
 from ..compiler.errors import InputError
 from ..compiler.graph import Graph
-from ..compiler.program import bind_sizes
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,16 @@ class Prepared:
 
 def prepare(graph: Graph, inputs: Mapping[str, Any]) -> Prepared:
     """Checks and converts. Raises InputError naming the input: what was expected, what came, how to fix it."""
+    try:
+        return _prepare(graph, inputs)
+    except InputError as error:
+        if error.where is None and graph.inputs:  # the line that declares the inputs
+            where = graph.nodes[graph.inputs[0].node].where
+            raise InputError(error.what, where=where, rule=error.rule, fix=error.fix) from error
+        raise
+
+
+def _prepare(graph: Graph, inputs: Mapping[str, Any]) -> Prepared:
     declared = {spec.name: spec.shape for spec in graph.inputs}
     missing = [name for name in declared if name not in inputs]
     unknown = [name for name in inputs if name not in declared]

@@ -196,7 +196,7 @@ class _Planner:
         self.starts = sorted({0, d_model, *(edge for span in written for edge in span)})
         self.widths = widths
         untouched = [(row, size) for row, size in identities if not any(a < row + size and row < b for a, b in written)]
-        self.identity_rows = {row: size for row, size in untouched}
+        self.identity_rows = dict(untouched)
 
     def group_widths(self) -> list[int]:
         return [max(self.widths[a:b]) for a, b in pairwise(self.starts)]
