@@ -18,12 +18,16 @@ from .ir import Alternatives, Copy, Form, Layout, Ref, Schedule, Slot, SlotTerm,
 from .place import identity_copy, is_identity
 
 
-def allocate(plan: Schedule, early_erase: bool) -> Layout:
-    """Assigns slots layer by layer. `early_erase` clears a dead slot when it is last read, not when it is rewritten."""
+def allocate(plan: Schedule, early_erase: bool = False, over_own: bool = True) -> Layout:
+    """Assigns slots layer by layer.
+
+    early_erase: clear a dead slot as soon as it is last read, not just before it is rewritten.
+    over_own: prefer to write a sum over one of its own dying terms.
+    """
     must_be_clean: set[Copy] = set()
     while True:
         try:
-            return _Allocation(plan, must_be_clean, early_erase).layout()
+            return _Allocation(plan, must_be_clean, early_erase, over_own).layout()
         except _Leftovers as found:
             assert not found.copies <= must_be_clean, "a copy that must be clean was written over leftovers"
             must_be_clean |= found.copies
@@ -47,10 +51,10 @@ class _State:
 
 
 class _Allocation:
-    def __init__(self, plan: Schedule, must_be_clean: set[Copy], early_erase: bool) -> None:
+    def __init__(self, plan: Schedule, must_be_clean: set[Copy], early_erase: bool, over_own: bool) -> None:
         self.plan, self.placement = plan, plan.placement
         self.sizes: Mapping[str, int] = self.placement.plan.graph.sizes
-        self.must_be_clean, self.early_erase = must_be_clean, early_erase
+        self.must_be_clean, self.early_erase, self.over_own = must_be_clean, early_erase, over_own
         self.states: dict[Slot, _State] = {}
         self.slot_of: dict[Copy, Slot] = {}
         self.layers: list[list[Alternatives]] = [[] for _ in range(plan.depth)]
@@ -139,7 +143,7 @@ class _Allocation:
         missing = 0.0 if self.has_identity(clean) else 2.0 + size_of(clean, self.sizes)
         # erasing joins a head for free where the copy's own terms read the slot as V
         reads = any(self.slot_of.get(c) == slot for ways in self.placement.terms[copy] for _, c in ways[0].V)
-        joins = 0.5 if state.owner in own else 0.75 if reads else 1.0
+        joins = (0.5 if self.over_own else 1.75) if state.owner in own else 0.75 if reads else 1.0
         return missing + joins + (0.5 if state.extent != {clean} else 0.0)
 
     def clearing(self, state: _State, copy: Copy) -> Dim:

@@ -108,17 +108,20 @@ def _is_float(value: Fraction) -> bool:
 
 
 def _common_measure(values: list[Fraction]) -> Fraction:
-    """A number of which all values are small integer multiples, so that integers stay integers in floating point;
-    the first value where there is none."""
-    measure = abs(values[0])
-    for value in values[1:]:
+    """A number of which the values are small integer multiples, so that integers stay integers in floating point.
+
+    Values that are no floats themselves do not count (they round anyway); the first value where there is no such number.
+    """
+    floats = [value for value in values if _is_float(value)] or values[:1]
+    measure = abs(floats[0])
+    for value in floats[1:]:
         measure = Fraction(
             gcd(measure.numerator * value.denominator, value.numerator * measure.denominator),
             measure.denominator * value.denominator,
         )
-    if max(abs(v) for v in values) > _LARGEST_MULTIPLE * measure:
-        return values[0]
-    return measure if values[0] > 0 else -measure
+    if max(abs(v) for v in floats) > _LARGEST_MULTIPLE * measure:
+        return floats[0]
+    return measure if floats[0] > 0 else -measure
 
 
 def _as_sum(row: _Row, pivots: list[_Row]) -> dict[int, Fraction] | None:

@@ -75,8 +75,8 @@ def compile_graph(
     best: Compilation | None = None
     for plan in plans:
         for scheduled in schedules(plan):
-            for early_erase in (False, True):
-                layout = allocate(scheduled, early_erase)
+            for early_erase, over_own in product((False, True), repeat=2):
+                layout = allocate(scheduled, early_erase, over_own)
                 candidate = Compilation(layout, tuple(_merge(terms) for terms in layout.layers))
                 if best is None or key(candidate, optimize, within or {}) < key(best, optimize, within or {}):
                     best = candidate

@@ -219,7 +219,22 @@ class _Proof:
         plain = self.algebra.transpose(computed) if hint.flipped else computed
         symbol = self.algebra.atom(self.symbol(hint, plain))
         symbol = self.algebra.transpose(symbol) if hint.flipped else symbol
-        self.accumulate(self.content[hint.row], hint.cols, self.algebra.subtract(symbol, computed))
+        # the content is the symbol on its own columns, plus Σ_k P_k (E_k − J(k, cols) E_cols): leftovers beyond them
+        left = {k: self.leftover(poly, hint) for k, poly in self.content[hint.row].items() if k != hint.cols}
+        self.content[hint.row] = {}
+        self.accumulate(self.content[hint.row], hint.cols, symbol)
+        for k, poly in left.items():
+            self.accumulate(self.content[hint.row], k, poly)
+            inside = self.algebra.multiply(poly, self.algebra.inclusion(k, hint.cols))
+            self.accumulate(self.content[hint.row], hint.cols, self.algebra.scale(Fraction(-1), inside))
+
+    def leftover(self, poly: Poly, hint: ValueHint) -> Poly:
+        """A symbol for what is left beyond a value's columns, so that leftovers do not grow from layer to layer."""
+        if len(poly.terms) <= 1:
+            return poly
+        atom = self.algebra.name_atom_after(poly, f"left beside {hint.name}")
+        self.definition[atom] = poly
+        return self.algebra.atom(atom)
 
     def symbol(self, hint: ValueHint, plain: Poly) -> int:
         if hint.node is not None and self.graph.nodes[hint.node].shape == plain.shape:
