@@ -32,6 +32,11 @@ LINEAR_ATTENTION = Architecture("linear attention only", ffn=None)
 
 def check_legal(graph: Graph, architecture: Architecture) -> None:
     """Raises ArchitectureError, naming every line, when the program needs what the architecture or compiler lacks."""
+    if not isinstance(architecture, Architecture):
+        raise ArchitectureError(
+            f"arch is a {type(architecture).__name__}: expected an Architecture",
+            fix="pass arch=hw.LINEAR or arch=hw.LINEAR_ATTENTION",
+        )
     if architecture.attention != "linear" or architecture.scale != 1.0 or architecture.ffn not in (None, "relu"):
         raise ArchitectureError(
             f"architecture {architecture.name!r} ({architecture}) has no lowering",

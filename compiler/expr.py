@@ -122,6 +122,12 @@ class Expr:
     def __bool__(self) -> bool:
         self._refuse("branch on", "branch on keyword-only constants, or write the choice as arithmetic")
 
+    def _update(self, _: Any) -> Expr:
+        # numpy would change every variable that holds this array; a traced value cannot change
+        self._refuse("update in place", "write X = X + Y instead of X += Y")
+
+    __iadd__ = __isub__ = __imul__ = __itruediv__ = __imatmul__ = __ipow__ = _update
+
     def _compare(self, _: Any) -> bool:
         self._refuse("compare", "branch on keyword-only constants, or write the choice as arithmetic")
 

@@ -90,6 +90,11 @@ def _factorise(matrix: _Matrix) -> tuple[list[_Row], dict[_Left, dict[int, Fract
         parts = _as_sum(unit, pivots)
         if parts is None or not all(_is_float(m * c) for m in multiples.values() for c in parts.values()):
             scale = _common_measure(list(multiples.values()))
+            if not all(_in_range(multiple / scale) for multiple in multiples.values()):
+                for left in members:  # one weight for all would not fit a float
+                    weights[left] = {len(pivots): Fraction(1)}
+                    pivots.append(dict(matrix[left]))
+                continue
             pivots.append({key: c * scale for key, c in unit.items()})
             parts = {len(pivots) - 1: 1 / scale}
         for left, multiple in multiples.items():
@@ -104,7 +109,11 @@ def _direction(row: _Row) -> _Direction:
 
 
 def _is_float(value: Fraction) -> bool:
-    return Fraction(float(value)) == value
+    return _in_range(value) and Fraction(float(value)) == value
+
+
+def _in_range(value: Fraction) -> bool:
+    return not value or Fraction(1, 2**1000) <= abs(value) <= 2**1000
 
 
 def _common_measure(values: list[Fraction]) -> Fraction:

@@ -15,7 +15,7 @@ from .architecture import Architecture, check_legal
 from .artifact import Artifact
 from .dims import size_of
 from .errors import CompileError
-from .graph import Graph, check_graph
+from .graph import Graph, check_graph, live_nodes
 from .hints import name_values
 from .ir import Layout, Plan, Schedule, SlotHead
 from .layout import label_rows, place_inputs, place_outputs
@@ -34,6 +34,9 @@ GOALS = {
     "heads": ("heads", "depth", "rows"),
 }
 
+
+#: Programs of more nodes than this are compiled from few candidates.
+LONG = 400
 
 #: How `place` may value rows: computed values dear or cheap (they may reuse dead rows), sizes as they are or alike.
 TASTES = tuple(Taste(computed, alike) for alike in (False, True) for computed in (1.5, 0.5))
@@ -81,13 +84,17 @@ def compile_graph(
                 if best is None or key(candidate, optimize, within or {}) < key(best, optimize, within or {}):
                     best = candidate
     assert best is not None
+    check_range(graph, best)
     return emit(graph, architecture, best)
 
 
 def distinct_plans(graph: Graph, look_through: tuple[str, ...]) -> Iterator[Plan]:
     """Every selection worth trying; see `Choices`."""
     seen = set()
-    for keep, forms, inline, parts in product(("shared", "named", "either"), (True, False), look_through, (3, 2)):
+    choices = product(("shared", "named", "either"), (True, False), look_through, (3, 2))
+    if len(live_nodes(graph)) > LONG:  # one way of each kind: the others differ by little and cost much here
+        choices = product(("shared", "named"), (True,), look_through[-1:], (3,))
+    for keep, forms, inline, parts in choices:
         plan = select(graph, Choices(keep, forms, inline, parts))
         signature = tuple((v.name, v.shape, v.level, str(v.poly)) for v in plan.values.values())
         if signature not in seen:
@@ -118,6 +125,19 @@ def schedules(plan: Plan) -> Iterator[Schedule]:
 
 
 _merge = lru_cache(maxsize=4096)(merge)
+
+
+def check_range(graph: Graph, best: Compilation) -> None:
+    """Raises CompileError when a weight is too large or too small for a float."""
+    forms = [f for layer in best.heads for head in layer for piece in head.KQ for f in (*piece[0], *piece[1])]
+    weights = [c for layer in best.heads for head in layer for *_, c in head.V] + [c for _, c in forms]
+    for c in weights:
+        if not 2.0**-1000 <= abs(c) <= 2.0**1000:
+            size = c.numerator.bit_length() - c.denominator.bit_length()
+            raise CompileError(
+                f"{graph.name}: a weight is about 2^{size}: expected between 2^-1000 and 2^1000 in size",
+                fix="rescale the program's constants",
+            )
 
 
 def emit(graph: Graph, architecture: Architecture, best: Compilation) -> Artifact:

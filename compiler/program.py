@@ -219,6 +219,8 @@ class Program:
     """A traced program: made by `@program`. Calling it inside another program runs its Python there."""
 
     def __init__(self, fn: Callable[..., Any]) -> None:
+        if not inspect.isfunction(fn):
+            raise ProgramError(f"@hw.program got a {type(fn).__name__}: expected a function", fix="decorate a `def`")
         functools.update_wrapper(self, fn)
         self.fn = fn
         code = fn.__code__

@@ -22,10 +22,13 @@ def schedule(placement: Placement, late: bool) -> Schedule:
     last_read = dict.fromkeys(early, 0)
     for copy in output_copies:
         last_read[copy] = depth + 1
+    readers: dict[Copy, list[Copy]] = {}
+    for reader, sources in reads.items():
+        for source in sources:
+            readers.setdefault(source, []).append(reader)
     for copy in reversed(order):
         if late:
-            readers = [layer[reader] for reader in placement.terms if copy in reads[reader]]
-            layer[copy] = min([r - 1 for r in readers] + [depth])
+            layer[copy] = min([layer[reader] - 1 for reader in readers.get(copy, [])] + [depth])
         for source in reads[copy]:
             last_read[source] = max(last_read[source], layer[copy])
     return Schedule(placement, layer, depth, last_read)

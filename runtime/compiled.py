@@ -14,7 +14,8 @@ from torch import Tensor
 
 from ..compiler.architecture import Architecture
 from ..compiler.artifact import Artifact
-from ..compiler.errors import DivergenceWarning, InputError
+from ..compiler.binding import bind_sizes
+from ..compiler.errors import AssumptionError, DivergenceWarning, InputError
 from ..compiler.graph import evaluate
 from ..compiler.layout import Labels, Placed
 from ..compiler.ops import EXACT, FLOAT64
@@ -70,11 +71,28 @@ class ExactModel:
         self.layers = _views(artifact.layers, rational=True)
 
     def run(self, **inputs: Any) -> Any:
-        """Runs the weights in rational arithmetic on arrays of ints or Fractions (unbatched)."""
+        """Runs the weights in rational arithmetic on arrays of ints or Fractions (unbatched).
+
+        Raises InputError for wrong names or shapes, AssumptionError where a stated symmetry does not hold.
+        """
         arrays = {}
-        for spec in self._artifact.graph.inputs:
+        graph = self._artifact.graph
+        declared = {spec.name: spec.shape for spec in graph.inputs}
+        if inputs.keys() != declared.keys():
+            raise InputError(f"{self._artifact.graph.name}: got inputs {', '.join(inputs)}", fix=f"pass {', '.join(declared)}")
+        bind_sizes(graph.name, declared, {n: np.shape(v) for n, v in inputs.items()}, graph.sizes)
+        for spec in graph.inputs:
             array = np.asarray(inputs[spec.name]).astype(object)
+            if array.ndim != len(spec.shape):
+                raise InputError(
+                    f"{graph.name}: input {spec.name} has batch dimensions", fix="run exactly one problem at a time"
+                )
             arrays[spec.name] = array.reshape(array.shape + (1,) * (2 - array.ndim))
+        stated = [fact for fact in graph.facts if fact.kind == "symmetric"]
+        values = evaluate(graph, arrays, EXACT, [fact.node for fact in stated]) if stated else {}
+        for fact in stated:
+            if (values[fact.node] != values[fact.node].T).any():
+                raise AssumptionError(f"{graph.name}: {graph.describe(fact.node)} is not symmetric", where=fact.where)
         H = exact.run(self._artifact, exact.encode(self._artifact, arrays, EXACT), EXACT)
         found = exact.decode(self._artifact, H)
         outputs = {o.name: found[o.name].reshape(found[o.name].shape[: len(o.shape)]) for o in self._artifact.graph.outputs}

@@ -72,6 +72,8 @@ def _prepare(graph: Graph, inputs: Mapping[str, Any]) -> Prepared:
         raise InputError(
             f"{graph.name}: batch dimensions do not broadcast: {shapes}", fix="give them one batch shape"
         ) from error
+    if 0 in batch:
+        raise InputError(f"{graph.name}: the batch is empty: {tuple(batch)}", fix="pass at least one problem")
     full = {n: _two_dimensional(t.to(dtype), len(declared[n])) for n, t in tensors.items()}
     return Prepared(full, tuple(batch), not torch_names, dtype, device)
 
