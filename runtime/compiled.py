@@ -216,11 +216,22 @@ class Compiled:
     @cached_property
     def structured(self) -> Structured:
         """The layers on blocks instead of dense matrices; maps an encoded H_0 to H_L."""
+        return self._structured(None)
+
+    @cached_property
+    def _outputs_only(self) -> Structured:
+        """The same, without computing what no output needs."""
+        needed = [0] * self.d_model
+        for p in self.artifact.decoding:
+            needed[p.row : p.row + p.height] = [p.width] * p.height
+        return self._structured(needed)
+
+    def _structured(self, needed: list[int] | None) -> Structured:
         support = [1] * self.d_model
         for placed in self.artifact.encoding:
             support[placed.row : placed.row + placed.height] = [placed.width] * placed.height
         identities = tuple((p.row, p.height) for p in self.artifact.encoding if p.kind == "eye")
-        return Structured(self.artifact.layers, self.d_model, self.n_tokens, support, identities)
+        return Structured(self.artifact.layers, self.d_model, self.n_tokens, support, identities, needed)
 
     @cached_property
     def _dense(self) -> dict[torch.dtype, Transformer]:
@@ -306,10 +317,10 @@ class Compiled:
         return evaluate(self.artifact.graph, {}, FLOAT64, nodes) if nodes else {}
 
     def _decode_structured(self, H: Tensor) -> dict[str, Tensor]:
-        groups = self.structured.run(self.structured.split(H))
+        groups = self._outputs_only.run(self._outputs_only.split(H))
         read = {}
         for p in self.artifact.decoding:
-            part = self.structured.rows(groups, p.row, p.height, p.width)
+            part = self._outputs_only.rows(groups, p.row, p.height, p.width)
             read[p.name] = torch.nn.functional.pad(part, (0, p.width - part.shape[-1]))
         return self._shape(read)
 

@@ -69,6 +69,8 @@ class Structured(nn.Module):
     """Runs block weights on H of shape (…, D, N).
 
     support: for every row the number of leading tokens that can be nonzero in H_0 (default: all).
+    needed: for every row the number of leading tokens that will be read from H_L (default: all); what no later read
+    needs is not computed.
     identities: blocks (first row, size) that hold [I 0] in every H_0 that will be given; products with the ones that no
     layer writes are left out.
 
@@ -82,10 +84,14 @@ class Structured(nn.Module):
         n_tokens: int,
         support: list[int] | None = None,
         identities: tuple[tuple[int, int], ...] = (),
+        needed: list[int] | None = None,
     ) -> None:
         super().__init__()
         self.d_model, self.n_tokens = d_model, n_tokens
-        planner = _Planner(layers, d_model, [n_tokens] * d_model if support is None else list(support), identities)
+        full = [n_tokens] * d_model
+        planner = _Planner(
+            layers, d_model, full if support is None else list(support), identities, full if needed is None else needed
+        )
         self.starts = planner.starts
         self.first_widths = planner.group_widths()
         self.programs = [(planner.layer(layer), planner.group_widths()) for layer in layers]
@@ -104,7 +110,7 @@ class Structured(nn.Module):
     def run(self, groups: list[Tensor], watch: list[list[Tensor]] | None = None) -> list[Tensor]:
         """Runs all layers on the groups; `watch` collects the groups after every layer."""
         for heads, widths in self.programs:
-            new = list(groups)
+            new = [group[..., :width] for group, width in zip(groups, widths, strict=True)]
             for head in heads:
                 V = self._gather(groups, head.V)
                 for K, Q in head.pairs:
@@ -133,6 +139,8 @@ class Structured(nn.Module):
         for target in head.targets:
             part = scores if len(head.targets) == 1 else scores[..., target.at : target.at + target.size, :]
             old = new[target.group]
+            if queries is not None:
+                queries = queries[..., : widths[target.group]]
             fits = target.whole and queries is not None and queries.shape[-1] == widths[target.group] == old.shape[-1]
             if fits and queries is not None and old.ndim == part.ndim == queries.ndim <= 3:
                 fused = torch.addmm if old.ndim == 2 else torch.baddbmm
@@ -143,7 +151,7 @@ class Structured(nn.Module):
                 below = old.shape[-2] - target.low - target.size
                 update = nn.functional.pad(update, (0, 0, target.low, below))
             width = widths[target.group]
-            new[target.group] = torch.add(_widen(old, width), _widen(update, width), alpha=scale)
+            new[target.group] = torch.add(_widen(old, width), _widen(update, width)[..., :width], alpha=scale)
 
     def _gather(self, groups: list[Tensor], gather: _Gather) -> Tensor:
         """The linear forms of a head's V, K or Q as one matrix (without `scale`)."""
@@ -189,12 +197,19 @@ class _Planner:
     """Turns weights into reads and writes of row groups, following which tokens of every row can be nonzero."""
 
     def __init__(
-        self, layers: tuple[LayerWeights, ...], d_model: int, widths: list[int], identities: tuple[tuple[int, int], ...]
+        self,
+        layers: tuple[LayerWeights, ...],
+        d_model: int,
+        widths: list[int],
+        identities: tuple[tuple[int, int], ...],
+        needed: list[int],
     ) -> None:
         spans = sorted({(b.row, b.row + b.size) for layer in layers for head in layer.heads for b in head.W_V.blocks})
         written = _merged(spans)
         self.starts = sorted({0, d_model, *(edge for span in written for edge in span)})
-        self.widths = widths
+        self.computed = _computed_widths(layers, widths, needed)
+        self.widths = self.computed[0]
+        self.done = 0
         untouched = [(row, size) for row, size in identities if not any(a < row + size and row < b for a, b in written)]
         self.identity_rows = dict(untouched)
 
@@ -203,7 +218,6 @@ class _Planner:
 
     def layer(self, layer: LayerWeights) -> tuple[_Head, ...]:
         heads = []
-        grown = list(self.widths)
         for head in layer.heads:
             if not (head.W_V.blocks and head.W_K.blocks and head.W_Q.blocks):
                 continue
@@ -220,10 +234,9 @@ class _Planner:
                 (part,) = _parts(self.starts, start, stop - start)
                 whole = (self.starts[part.group], self.starts[part.group + 1]) == (start, stop)
                 targets.append(_Target(offset, stop - start, part.group, part.low, whole))
-                width = max((Q.width for _, Q in pairs), default=0)
-                grown[start:stop] = [max(w, width) for w in grown[start:stop]]
             heads.append(_Head(V, pairs, tuple(targets)))
-        self.widths = grown
+        self.done += 1
+        self.widths = self.computed[self.done]
         return tuple(heads)
 
     def pairs(self, keys: tuple[Block, ...], queries: tuple[Block, ...]) -> list[tuple[_Gather, _Gather]]:
@@ -246,6 +259,33 @@ class _Planner:
             return _Gather((piece,), height, height if identity else width, float(block.coefficient), identity)
         pieces = [_Piece(_parts(self.starts, b.col, b.size), b.size, at, float(b.coefficient)) for b, at in blocks]
         return _Gather(tuple(pieces), height, width, 1.0, False)
+
+
+def _computed_widths(layers: tuple[LayerWeights, ...], support: list[int], needed: list[int]) -> list[list[int]]:
+    """For every boundary and row, how many leading tokens are computed: those that can be nonzero and are read later."""
+
+    def widest(widths: list[int], blocks: tuple[Block, ...]) -> int:
+        return max((max(widths[b.col : b.col + b.size]) for b in blocks), default=0)
+
+    supports = [support]
+    for layer in layers:
+        grown = list(supports[-1])
+        for head in layer.heads:
+            width = widest(supports[-1], head.W_Q.blocks)
+            for b in head.W_V.blocks:
+                grown[b.row : b.row + b.size] = [max(w, width) for w in grown[b.row : b.row + b.size]]
+        supports.append(grown)
+    wanted = [list(needed)]
+    for layer, widths in zip(reversed(layers), reversed(supports[:-1]), strict=True):
+        before = list(wanted[0])
+        for head in layer.heads:
+            columns = max((max(wanted[0][b.row : b.row + b.size]) for b in head.W_V.blocks), default=0)
+            tokens = min(widest(widths, head.W_V.blocks), widest(widths, head.W_K.blocks))
+            for blocks, width in ((head.W_Q.blocks, columns), (head.W_V.blocks, tokens), (head.W_K.blocks, tokens)):
+                for b in blocks:
+                    before[b.col : b.col + b.size] = [max(w, width) for w in before[b.col : b.col + b.size]]
+        wanted.insert(0, before)
+    return [[max(1, min(s, w)) for s, w in zip(ss, ws, strict=True)] for ss, ws in zip(supports, wanted, strict=True)]
 
 
 def _merged(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
