@@ -47,7 +47,6 @@ class _State:
     owner: Copy | None
     extent: set[Dim] = field(default_factory=set)
     free_from: int = 0  # the first layer that may overwrite the owner
-    erased: bool = False
 
 
 class _Allocation:

@@ -44,6 +44,34 @@ class Artifact:
     rows: tuple[Labels, ...]  # for every boundary 0 … depth
 
     @property
+    def depth(self) -> int:
+        """The number of layers."""
+        return len(self.layers)
+
+    @property
+    def heads_per_layer(self) -> list[int]:
+        return [len(layer.heads) for layer in self.layers]
+
+    @property
+    def max_heads(self) -> int:
+        return max(self.heads_per_layer, default=0)
+
+    @property
+    def n_parameters(self) -> int:
+        """Entries of all weight matrices, a repeated layer counted every time."""
+        return 3 * self.d_model**2 * sum(self.heads_per_layer)
+
+    @property
+    def n_unique_parameters(self) -> int:
+        """Entries of all weight matrices, a repeated layer counted once."""
+        return 3 * self.d_model**2 * sum(len(layer.heads) for layer in self.unique_layers)
+
+    @property
+    def nonzeros(self) -> int:
+        """Nonzero weights, a repeated layer counted every time."""
+        return sum(m.nonzeros for layer in self.layers for head in layer.heads for m in head.matrices)
+
+    @property
     def order(self) -> list[int]:
         """For every layer the index of its weights among the distinct ones: a repeated layer is stored once."""
         seen: dict[LayerWeights, int] = {}

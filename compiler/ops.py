@@ -27,6 +27,11 @@ class Constant:
     def of(array: np.ndarray) -> Constant:
         return Constant((array.shape[0], array.shape[1]), tuple(array.ravel().tolist()))
 
+    @property
+    def symmetric(self) -> bool:
+        array = self.array()
+        return self.shape[0] == self.shape[1] and bool((array == array.T).all())
+
     def array(self) -> np.ndarray:
         out = np.empty(self.shape, dtype=object)
         out[...] = np.array(self.entries, dtype=object).reshape(self.shape)

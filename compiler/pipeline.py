@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from itertools import product
 
 from .allocate import allocate
@@ -75,12 +75,13 @@ def compile_graph(
     if GOALS[optimize][0] == "depth":
         fewest = min(map(depth_of, plans))
         plans = [plan for plan in plans if depth_of(plan) == fewest]
+    merged = cache(merge)  # layers repeat, within a candidate and between candidates
     best: Compilation | None = None
     for plan in plans:
         for scheduled in schedules(plan):
             for early_erase, over_own in product((False, True), repeat=2):
                 layout = allocate(scheduled, early_erase, over_own)
-                candidate = Compilation(layout, tuple(_merge(terms) for terms in layout.layers))
+                candidate = Compilation(layout, tuple(merged(terms) for terms in layout.layers))
                 if best is None or key(candidate, optimize, within or {}) < key(best, optimize, within or {}):
                     best = candidate
     assert best is not None
@@ -122,9 +123,6 @@ def schedules(plan: Plan) -> Iterator[Schedule]:
             if signature not in seen:
                 seen.add(signature)
                 yield scheduled
-
-
-_merge = lru_cache(maxsize=4096)(merge)
 
 
 def check_range(graph: Graph, best: Compilation) -> None:

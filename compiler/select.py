@@ -97,9 +97,8 @@ class _Selection:
 
     def leaf(self, leaf: Leaf, shape: Shape, name: str, node: int | None) -> int:
         symmetric = leaf.node in self.stated or leaf.kind in ("spread", "eye")
-        if leaf.kind == "constant" and shape[0] == shape[1]:
-            array = self.graph.nodes[leaf.node].attr.array()
-            symmetric = bool((array == array.T).all())
+        if leaf.kind == "constant":
+            symmetric = self.graph.nodes[leaf.node].attr.symmetric
         atom = self.algebra.new_atom(name, shape, symmetric=symmetric)
         self.values[atom] = Value(atom, name, shape, 0, leaf=leaf, node=node)
         return atom

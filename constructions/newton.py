@@ -16,32 +16,30 @@ _ALPHA = Parameter("alpha", "positive", "initial scale: X_0 = alpha Aᵀ, below 
 _FIX = "compile with alpha < 2/λ_max(AᵀA), or scale A down"
 
 
+def _newton_steps(A, X, steps):
+    """X ← 2X − XAX, eq. (3.3)."""
+    for _ in range(steps):
+        X = 2 * X - X @ A @ X
+    return X
+
+
 @program
 def newton_inverse(A: Matrix["d", "d"], *, steps, alpha):
     S = A.T @ A
     spectrum(S, within=(0, 2 / alpha), fix=_FIX)
-    X = alpha * A.T
-    for _ in range(steps):
-        X = 2 * X - X @ A @ X
-    return X
+    return _newton_steps(A, alpha * A.T, steps)
 
 
 @program
 def newton_inverse_from(A: Matrix["d", "d"], X0: Matrix["d", "d"], *, steps):
-    X = X0
-    for _ in range(steps):
-        X = 2 * X - X @ A @ X
-    return X
+    return _newton_steps(A, X0, steps)
 
 
 @program
 def pseudo_inverse(A: Matrix["n", "d"], *, steps, alpha):
     S = A.T @ A
     spectrum(S, within=(0, 2 / alpha), fix=_FIX)
-    X = alpha * A.T
-    for _ in range(steps):
-        X = 2 * X - X @ A @ X
-    return X
+    return _newton_steps(A, alpha * A.T, steps)
 
 
 @program

@@ -20,8 +20,7 @@ class Bounds:
 
     def check(self, artifact: Artifact) -> list[Claim]:
         """One claim each for layers, heads and rows, counted in the weights."""
-        heads = max((len(layer.heads) for layer in artifact.layers), default=0)
-        found = (len(artifact.layers), heads, artifact.d_model)
+        found = (artifact.depth, artifact.max_heads, artifact.d_model)
         claims = []
         for what, have, bound, formula in zip(
             ("layers", "heads", "rows"), found, (self.depth, self.heads, self.rows), self.formulas, strict=True

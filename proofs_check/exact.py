@@ -15,7 +15,7 @@ from ..compiler.artifact import Artifact
 from ..compiler.dims import size_of
 from ..compiler.graph import Graph, evaluate
 from ..compiler.layout import Placed
-from ..compiler.ops import EXACT, Arithmetic
+from ..compiler.ops import EXACT, OPS, Arithmetic
 from ..compiler.weights import BlockMatrix
 from .certificate import Proved, Refuted, Unknown, Verdict
 from .modular import MODULAR, PRIME
@@ -158,16 +158,9 @@ def exact_degree(graph: Graph, seed: int = 0) -> dict[str, int | None]:
             leading[index] = (max(da, db), total)
             if da == db and da > 0 and not total.any():
                 unknown.add(index)
-        elif node.op == "scale":
-            leading[index] = (parts[0][0], arithmetic.scale(parts[0][1], node.attr))
-        elif node.op == "transpose":
-            leading[index] = (parts[0][0], parts[0][1].T)
-        elif node.op == "matmul":
-            leading[index] = (parts[0][0] + parts[1][0], arithmetic.matmul(parts[0][1], parts[1][1]))
-        elif node.op == "spread":
-            full: np.ndarray = np.zeros((size_of(node.shape[0], graph.sizes),) * 2, dtype=arithmetic.dtype)
-            np.fill_diagonal(full, parts[0][1][0, 0])
-            leading[index] = (parts[0][0], full)
+        elif OPS[node.op].role in ("linear", "product"):  # of the leading parts; degrees of factors add
+            part = OPS[node.op].evaluate([part for _, part in parts], node, graph.sizes, arithmetic)
+            leading[index] = (sum(degree for degree, _ in parts), part)
         else:
             unknown.add(index)
     out: dict[str, int | None] = {}

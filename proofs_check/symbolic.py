@@ -106,10 +106,7 @@ class _Proof:
     def leaf_atom(self, node: int) -> int:
         if node not in self.node_atom:
             spec = self.graph.nodes[node]
-            symmetric = spec.op == "spread"
-            if spec.op == "constant" and spec.shape[0] == spec.shape[1]:
-                array = spec.attr.array()
-                symmetric = bool((array == array.T).all())
+            symmetric = spec.op == "spread" or (spec.op == "constant" and spec.attr.symmetric)
             if node in self.stated and not symmetric:
                 symmetric = True
                 self.assumed.append(f"{self.graph.label(node)} symmetric")

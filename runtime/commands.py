@@ -229,7 +229,7 @@ def table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
 
 
 def explain(arguments: argparse.Namespace) -> Result:
-    from ..compiler.show import explain_json, explain_text
+    from .explain import explain_json, explain_text
 
     _, model = open_subject(arguments.name, parse_settings(arguments.set), note)
     degrees = exact_degree(model.artifact.graph)

@@ -22,7 +22,7 @@ from ..compiler.ops import EXACT, FLOAT64
 from ..compiler.weights import HeadWeights, LayerWeights
 from ..proofs_check import exact
 from .checks import check_facts, divergence
-from .inputs import Prepared, prepare
+from .inputs import Prepared, check_names, prepare
 from .model import Head, Layer, Transformer
 from .structured import Structured
 
@@ -78,8 +78,7 @@ class ExactModel:
         arrays = {}
         graph = self._artifact.graph
         declared = {spec.name: spec.shape for spec in graph.inputs}
-        if inputs.keys() != declared.keys():
-            raise InputError(f"{self._artifact.graph.name}: got inputs {', '.join(inputs)}", fix=f"pass {', '.join(declared)}")
+        check_names(graph, inputs)
         bind_sizes(graph.name, declared, {n: np.shape(v) for n, v in inputs.items()}, graph.sizes)
         for spec in graph.inputs:
             array = np.asarray(inputs[spec.name]).astype(object)
@@ -115,7 +114,7 @@ class Compiled:
     @property
     def depth(self) -> int:
         """The number of layers."""
-        return len(self.artifact.layers)
+        return self.artifact.depth
 
     @property
     def d_model(self) -> int:
@@ -129,11 +128,11 @@ class Compiled:
 
     @property
     def heads_per_layer(self) -> list[int]:
-        return [len(layer.heads) for layer in self.artifact.layers]
+        return self.artifact.heads_per_layer
 
     @property
     def max_heads(self) -> int:
-        return max(self.heads_per_layer, default=0)
+        return self.artifact.max_heads
 
     @property
     def ffn_width(self) -> int:
@@ -143,17 +142,17 @@ class Compiled:
     @property
     def n_parameters(self) -> int:
         """Entries of all weight matrices, a repeated layer counted every time."""
-        return 3 * self.d_model**2 * sum(self.heads_per_layer)
+        return self.artifact.n_parameters
 
     @property
     def n_unique_parameters(self) -> int:
         """Entries of all weight matrices, a repeated layer counted once."""
-        return 3 * self.d_model**2 * sum(len(layer.heads) for layer in self.artifact.unique_layers)
+        return self.artifact.n_unique_parameters
 
     @property
     def nonzeros(self) -> int:
         """Nonzero weights, a repeated layer counted every time."""
-        return sum(m.nonzeros for layer in self.artifact.layers for head in layer.heads for m in head.matrices)
+        return self.artifact.nonzeros
 
     # -- weights -------------------------------------------------------------------------------------------
 

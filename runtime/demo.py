@@ -52,7 +52,7 @@ class DemoReport:
 
 def run_demo(folder: Path, *, steps: int, picture: bool, quiet: bool = False) -> DemoReport:
     """Prints the demo as it goes (unless quiet), writes the model and the pictures into `folder`."""
-    from ..compiler.show import explain_text
+    from .explain import explain_text
 
     _need(picture)
     _prepare_folder(folder)

@@ -40,12 +40,7 @@ def prepare(graph: Graph, inputs: Mapping[str, Any]) -> Prepared:
 
 def _prepare(graph: Graph, inputs: Mapping[str, Any]) -> Prepared:
     declared = {spec.name: spec.shape for spec in graph.inputs}
-    missing = [name for name in declared if name not in inputs]
-    unknown = [name for name in inputs if name not in declared]
-    if missing or unknown:
-        problems = [f"missing input {n}" for n in missing] + [f"unknown input {n}" for n in unknown]
-        takes = ", ".join(f"{n} {describe_shape(shape)}" for n, shape in declared.items())
-        raise InputError(f"{graph.name}: {', '.join(problems)}", rule=f"it takes: {takes}", fix="pass every input by name")
+    check_names(graph, inputs)
     torch_names = [n for n in declared if isinstance(inputs[n], Tensor)]
     if torch_names and len(torch_names) < len(declared):
         other = next(n for n in declared if n not in torch_names)
@@ -76,6 +71,17 @@ def _prepare(graph: Graph, inputs: Mapping[str, Any]) -> Prepared:
         raise InputError(f"{graph.name}: the batch is empty: {tuple(batch)}", fix="pass at least one problem")
     full = {n: _two_dimensional(t.to(dtype), len(declared[n])) for n, t in tensors.items()}
     return Prepared(full, tuple(batch), not torch_names, dtype, device)
+
+
+def check_names(graph: Graph, inputs: Mapping[str, Any]) -> None:
+    """Raises InputError unless exactly the declared inputs are given."""
+    declared = {spec.name: spec.shape for spec in graph.inputs}
+    missing = [name for name in declared if name not in inputs]
+    unknown = [name for name in inputs if name not in declared]
+    if missing or unknown:
+        problems = [f"missing input {n}" for n in missing] + [f"unknown input {n}" for n in unknown]
+        takes = ", ".join(f"{n} {describe_shape(shape)}" for n, shape in declared.items())
+        raise InputError(f"{graph.name}: {', '.join(problems)}", rule=f"it takes: {takes}", fix="pass every input by name")
 
 
 def _tensor(program: str, name: str, value: Any) -> Tensor:

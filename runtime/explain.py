@@ -5,48 +5,32 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Protocol
+from typing import Any
 
-from .algebra import show_number
-from .artifact import Artifact
-from .layout import Labels, transposed_name
-from .weights import Block, HeadWeights
-
-
-class Figures(Protocol):
-    """The figures of a paper's claim at given sizes (None where it gives none)."""
-
-    @property
-    def source(self) -> str: ...
-
-    @property
-    def depth(self) -> int | None: ...
-
-    @property
-    def heads(self) -> int | None: ...
-
-    @property
-    def rows(self) -> int | None: ...
+from ..compiler.algebra import show_number
+from ..compiler.artifact import Artifact
+from ..compiler.layout import Labels, transposed_name
+from ..compiler.weights import Block, HeadWeights
+from ..proofs_check.bounds import Bounds
+from ..proofs_check.exact import depth_lower_bound
 
 
-def explain_json(artifact: Artifact, bounds: Figures | None, degrees: Mapping[str, int | None]) -> dict[str, Any]:
+def explain_json(artifact: Artifact, bounds: Bounds | None, degrees: Mapping[str, int | None]) -> dict[str, Any]:
     """Everything `explain_text` prints, as plain data."""
-    heads = [len(layer.heads) for layer in artifact.layers]
-    unique = sum(len(layer.heads) for layer in artifact.unique_layers)
     degree = max((d for d in degrees.values() if d is not None), default=None)
     return {
         "program": artifact.graph.name,
         "sizes": dict(artifact.graph.sizes),
         "architecture": artifact.architecture.name,
-        "depth": len(artifact.layers),
-        "max_heads": max(heads, default=0),
+        "depth": artifact.depth,
+        "max_heads": artifact.max_heads,
         "d_model": artifact.d_model,
         "n_tokens": artifact.n_tokens,
-        "n_parameters": 3 * artifact.d_model**2 * sum(heads),
-        "n_unique_parameters": 3 * artifact.d_model**2 * unique,
-        "nonzeros": sum(m.nonzeros for layer in artifact.layers for head in layer.heads for m in head.matrices),
+        "n_parameters": artifact.n_parameters,
+        "n_unique_parameters": artifact.n_unique_parameters,
+        "nonzeros": artifact.nonzeros,
         "degree": degree,
-        "depth_lower_bound": None if degree is None else _lower_bound(degree),
+        "depth_lower_bound": None if degree is None else depth_lower_bound(degree),
         "paper": None
         if bounds is None
         else {"source": bounds.source, "depth": bounds.depth, "heads": bounds.heads, "rows": bounds.rows},
@@ -56,7 +40,7 @@ def explain_json(artifact: Artifact, bounds: Figures | None, degrees: Mapping[st
     }
 
 
-def explain_text(artifact: Artifact, bounds: Figures | None, degrees: Mapping[str, int | None]) -> str:
+def explain_text(artifact: Artifact, bounds: Bounds | None, degrees: Mapping[str, int | None]) -> str:
     """The layer table for people: heads in the paper's notation, rows with their names, figures beside the paper's."""
     data = explain_json(artifact, bounds, degrees)
     sizes = ", ".join(f"{name} = {size}" for name, size in data["sizes"].items())
@@ -103,13 +87,6 @@ def _figures(data: dict[str, Any]) -> list[str]:
 
 def _cell(value: Any) -> str:
     return "" if value is None else str(value)
-
-
-def _lower_bound(degree: int) -> int:
-    layers = 0
-    while 3**layers < degree:
-        layers += 1
-    return layers
 
 
 def _repeats(artifact: Artifact) -> dict[int, tuple[int, int]]:
