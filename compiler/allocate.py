@@ -5,12 +5,17 @@ erasing old a layer before. The erasing product reads the slot against an identi
 Columns beyond the value's own can keep leftovers; a slot's `extent` says up to which token counts it may be nonzero,
 and a product V Kᵀ is used only where V or K is known to be zero beyond the tokens that are meant.
 (`proofs_check.symbolic` re-proves this from the weights.)
+
+A sum that contains a stored copy itself, once, is best written over that copy: nothing is erased and no identity is
+read. Where the copy is an input that is read later, the input is encoded a second time (a twin) and the sum is
+written over the twin.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 from .dims import Dim, size_of
@@ -18,16 +23,54 @@ from .ir import Alternatives, Copy, Form, Layout, Ref, Schedule, Slot, SlotTerm,
 from .place import identity_copy, is_identity
 
 
-def allocate(plan: Schedule, early_erase: bool = False, over_own: bool = True) -> Layout:
-    """Assigns slots layer by layer.
+@dataclass(frozen=True)
+class Habits:
+    """How to allocate: the pipeline tries several.
 
-    early_erase: clear a dead slot as soon as it is last read, not just before it is rewritten.
-    over_own: prefer to write a sum over one of its own dying terms.
+    early_erase: clear a dead slot as soon as it is last read, not just before it is rewritten;
+    over_own: prefer to write a sum over one of its own dying terms;
+    twins: encode an input twice where a sum can then be written over it.
     """
+
+    early_erase: bool = False
+    over_own: bool = True
+    twins: bool = False
+
+
+def may_use_twins(plan: Schedule) -> bool:
+    """Whether some sum contains an encoded copy once, so that `Habits.twins` makes a difference."""
+    values = plan.placement.plan.values
+    leaves = {copy for copy in plan.placement.encoded if not is_identity(copy) and values[copy.atom].leaf is not None}
+    return any(factor == 1 and own in leaves for copy in plan.placement.terms for own, factor in continued(plan, copy))
+
+
+def continued(plan: Schedule, copy: Copy) -> list[tuple[Copy, Fraction]]:
+    """The stored copies that appear by themselves, once, in the sum: writing over one of them needs less erasing."""
+    own = [entry for alternatives in plan.placement.terms[copy] for entry in _bare(alternatives[0])]
+    counts = Counter(c for c, _ in own)
+    return [(c, factor) for c, factor in own if counts[c] == 1]
+
+
+def _bare(term: Term) -> list[tuple[Copy, Fraction]]:
+    """The copies that a term adds as they are: V I I or I I Q."""
+    for form, others in ((term.V, (term.K, term.Q)), (term.Q, (term.V, term.K))):
+        if all(len(other) == 1 and is_identity(other[0][1]) for other in others):
+            return [(c, term.coefficient * factor * others[0][0][0] * others[1][0][0]) for factor, c in form]
+    return []
+
+
+def _without(term: Term, own: Copy) -> Term:
+    """A bare term without one of its copies."""
+    V, Q = (tuple(entry for entry in form if entry[1] != own) for form in (term.V, term.Q))
+    return replace(term, V=V, Q=Q)
+
+
+def allocate(plan: Schedule, habits: Habits) -> Layout:
+    """Assigns slots layer by layer."""
     must_be_clean: set[Copy] = set()
     while True:
         try:
-            return _Allocation(plan, must_be_clean, early_erase, over_own).layout()
+            return _Allocation(plan, must_be_clean, habits).layout()
         except _Leftovers as found:
             assert not found.copies <= must_be_clean, "a copy that must be clean was written over leftovers"
             must_be_clean |= found.copies
@@ -50,10 +93,12 @@ class _State:
 
 
 class _Allocation:
-    def __init__(self, plan: Schedule, must_be_clean: set[Copy], early_erase: bool, over_own: bool) -> None:
+    def __init__(self, plan: Schedule, must_be_clean: set[Copy], habits: Habits) -> None:
         self.plan, self.placement = plan, plan.placement
         self.sizes: Mapping[str, int] = self.placement.plan.graph.sizes
-        self.must_be_clean, self.early_erase, self.over_own = must_be_clean, early_erase, over_own
+        self.must_be_clean, self.habits = must_be_clean, habits
+        self.twins: dict[Slot, Copy] = {}  # slots that hold an input encoded a second time
+        self.grown: dict[Copy, Copy] = {}  # sums written over one of their own terms: copy → that term
         self.states: dict[Slot, _State] = {}
         self.slot_of: dict[Copy, Slot] = {}
         self.layers: list[list[Alternatives]] = [[] for _ in range(plan.depth)]
@@ -66,7 +111,18 @@ class _Allocation:
             self.states[slot].extent = {copy.cols}
         for number in range(1, self.plan.depth + 1):
             self.fill(number)
-        return Layout(self.plan, tuple(self.states), self.slot_of, tuple(tuple(layer) for layer in self.layers))
+        self.drop_unread_identities()
+        layers = tuple(tuple(layer) for layer in self.layers)
+        return Layout(self.plan, tuple(self.states), self.slot_of, layers, tuple(self.twins.items()))
+
+    def drop_unread_identities(self) -> None:
+        """Identities that only terms asked for that are now in place already."""
+        products = [t for layer in self.layers for alternatives in layer for terms in alternatives for t in terms]
+        read = {ref.slot for term in products for ref in (term.V, term.K, term.Q)}
+        read |= {self.slot_of[copy] for _, copy, _ in self.placement.outputs}
+        for copy, slot in list(self.slot_of.items()):
+            if is_identity(copy) and slot not in read:
+                del self.slot_of[copy], self.states[slot]
 
     # -- one layer -----------------------------------------------------------------------------------------
 
@@ -83,14 +139,8 @@ class _Allocation:
             self.occupy(slots[copy], copy)
             self.states[slots[copy]].extent = leftovers[copy]
 
-    def continued(self, copy: Copy) -> list[tuple[Copy, Fraction]]:
-        """The stored copies that appear by themselves in the sum: writing over one of them needs less erasing."""
-        out = []
-        for alternatives in self.placement.terms[copy]:
-            term = alternatives[0]
-            if all(is_identity(c) for form in (term.K, term.Q) for _, c in form):
-                out += [(c, term.coefficient * factor) for factor, c in term.V]
-        return out
+    def own_terms(self, copy: Copy) -> dict[Copy, Fraction]:
+        return dict(continued(self.plan, copy))
 
     # -- slots ---------------------------------------------------------------------------------------------
 
@@ -119,7 +169,28 @@ class _Allocation:
         for _, _, _, copy, slot in sorted(offers, key=lambda offer: offer[:3]):
             if copy not in chosen and slot not in chosen.values():
                 chosen[copy] = slot
+        if self.habits.twins:
+            for copy in copies:
+                if copy not in chosen or not self.in_place(self.states[chosen[copy]], copy):
+                    twin = self.twin(copy)
+                    if twin is not None:
+                        chosen[copy] = twin
         return {copy: chosen[copy] if copy in chosen else self.new_slot(copy) for copy in copies}
+
+    def twin(self, copy: Copy) -> Slot | None:
+        """A new slot that holds, from the start, an encoded copy that is a term of this sum."""
+        for own, factor in self.own_terms(copy).items():
+            value = None if is_identity(own) else self.placement.plan.values[own.atom]
+            if factor == 1 and value is not None and value.leaf is not None:
+                slot = Slot(len(self.states), copy.rows)
+                self.states[slot] = _State(own, {own.cols})
+                self.twins[slot] = own
+                return slot
+        return None
+
+    def in_place(self, state: _State, copy: Copy) -> bool:
+        """Whether the slot holds a term of the sum, once, and nothing else."""
+        return state.owner is not None and self.own_terms(copy).get(state.owner) == 1 and state.extent <= {copy.cols}
 
     def may_subtract(self, copy: Copy, state: _State) -> bool:
         """Whether `new − old` may be added in the very layer that still reads old. It rounds to u·|old|, which is harmless
@@ -128,21 +199,22 @@ class _Allocation:
             return False
         plan = self.placement.plan
         new, old = plan.values[copy.atom], plan.values[state.owner.atom]
-        same_variable = new.poly is not None and old.poly is not None and variable(new.name) == variable(old.name)
-        return abs(dict(self.continued(copy)).get(state.owner, Fraction(0))) >= Fraction(1, 4) or same_variable
+        named = {new.node, old.node} <= plan.graph.labels.keys()
+        same_variable = named and old.leaf is None and variable(new.name) == variable(old.name)
+        return abs(self.own_terms(copy).get(state.owner, Fraction(0))) >= Fraction(1, 4) or same_variable
 
     def price(self, copy: Copy, slot: Slot, state: _State) -> float | None:
         """What writing the copy over a dead slot costs in erasing; None where it must not be done."""
-        own = dict(self.continued(copy))
+        own = self.own_terms(copy)
         clean = self.clearing(state, copy)
         if copy in self.must_be_clean and state.extent - {copy.cols} - ({clean} if state.extent == {clean} else set()):
             return None
-        if state.owner is not None and own.get(state.owner) == 1 and state.extent <= {copy.cols}:
+        if self.in_place(state, copy):
             return 0.0
         missing = 0.0 if self.has_identity(clean) else 2.0 + size_of(clean, self.sizes)
         # erasing joins a head for free where the copy's own terms read the slot as V
         reads = any(self.slot_of.get(c) == slot for ways in self.placement.terms[copy] for _, c in ways[0].V)
-        joins = (0.5 if self.over_own else 1.75) if state.owner in own else 0.75 if reads else 1.0
+        joins = (0.5 if self.habits.over_own else 1.75) if state.owner in own else 0.75 if reads else 1.0
         return missing + joins + (0.5 if state.extent != {clean} else 0.0)
 
     def clearing(self, state: _State, copy: Copy) -> Dim:
@@ -172,11 +244,15 @@ class _Allocation:
         state = self.states[slot]
         if state.owner == copy:
             return set()
+        if self.in_place(state, copy):
+            assert state.owner is not None
+            self.grown[copy] = state.owner
+            return set()
         dim = self.clearing(state, copy)
         eye = self.identity(dim)
         first = max(1, state.free_from)
         last = number if first >= number else number - 1
-        when = first if self.early_erase else last
+        when = first if self.habits.early_erase else last
         self.layers[when - 1].append(((SlotTerm(slot, Ref(slot), eye, eye, Fraction(-1)),),))
         return set() if state.extent == {dim} else set(state.extent)
 
@@ -187,6 +263,9 @@ class _Allocation:
 
     def lower(self, copy: Copy, slot: Slot, alternatives: tuple[Term, ...]) -> Alternatives:
         """The alternatives over slots, without those that would read leftovers."""
+        own = self.grown.get(copy)
+        if own is not None and own in {c for c, _ in _bare(alternatives[0])}:
+            alternatives = (_without(alternatives[0], own),)  # it is in place
         sound = [term for term in alternatives if not self.reads_leftovers(term, copy)]
         if not sound:
             raise _Leftovers(self.reads_leftovers(alternatives[0], copy))
@@ -211,5 +290,5 @@ class _Allocation:
 
 
 def variable(label: str) -> str:
-    """The user's variable in a label: X for X[3]; intermediate products have none in common."""
+    """The user's variable in a label: X for X[3]."""
     return label.split("[")[0] if label.endswith("]") else label

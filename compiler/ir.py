@@ -139,12 +139,14 @@ Alternatives: TypeAlias = tuple[tuple[SlotTerm, ...], ...]
 
 @dataclass(frozen=True)
 class Layout:
-    """Rows for everything: `layers` are the terms of each layer; `slot_of` says where a copy lives."""
+    """Rows for everything: `layers` are the terms of each layer; `slot_of` says where a copy lives; `twins` are slots in
+    which an encoded copy starts a second time."""
 
     schedule: Schedule
     slots: tuple[Slot, ...]
     slot_of: Mapping[Copy, Slot]
     layers: tuple[tuple[Alternatives, ...], ...]
+    twins: tuple[tuple[Slot, Copy], ...] = ()
 
 
 @dataclass(frozen=True)

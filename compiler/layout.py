@@ -37,7 +37,7 @@ def place_inputs(layout: Layout, starts: Mapping[Slot, int]) -> tuple[tuple[Plac
     sizes = layout.schedule.placement.plan.graph.sizes
     plan = layout.schedule.placement.plan
     placed = []
-    for copy, slot in layout.slot_of.items():
+    for copy, slot in (*layout.slot_of.items(), *((copy, slot) for slot, copy in layout.twins)):
         value = None if is_identity(copy) else plan.values[copy.atom]
         if value is not None and value.leaf is None:
             continue
@@ -78,13 +78,17 @@ def label_rows(layout: Layout, starts: Mapping[Slot, int]) -> tuple[Labels, ...]
     """For every boundary 0 … depth (after that many layers): the live values and their rows."""
     plan, schedule = layout.schedule.placement.plan, layout.schedule
     boundaries: list[Labels] = [{} for _ in range(schedule.depth + 1)]
-    for copy, slot in sorted(layout.slot_of.items(), key=lambda item: starts[item[1]]):
+    twins = dict(layout.twins)
+    written = {slot: min(schedule.layer[c] for c, at in layout.slot_of.items() if at == slot) for slot in twins}
+    held = [*layout.slot_of.items(), *((copy, slot) for slot, copy in twins.items())]
+    for copy, slot in sorted(held, key=lambda item: (starts[item[1]], item[1] not in twins)):
         rows = range(starts[slot], starts[slot] + size_of(slot.height, plan.graph.sizes))
         if is_identity(copy):
             live, name = range(schedule.depth + 1), f"I_{copy.rows}"
         else:
             begin = schedule.layer[copy]
-            live = range(begin, min(max(begin + 1, schedule.last_read[copy]), schedule.depth + 1))
+            twin = slot in twins and twins[slot] == copy
+            live = range(written[slot]) if twin else range(begin, min(max(begin + 1, schedule.last_read[copy]), schedule.depth + 1))
             name = transposed_name(plan.values[copy.atom].name) if copy.flipped else plan.values[copy.atom].name
         for boundary in live:
             label, count = name, 2

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import product
 
-from .allocate import allocate
+from .allocate import Habits, allocate, may_use_twins
 from .architecture import Architecture, check_legal
 from .artifact import Artifact
 from .dims import size_of
@@ -79,8 +79,8 @@ def compile_graph(
     best: Compilation | None = None
     for plan in plans:
         for scheduled in schedules(plan):
-            for early_erase, over_own in product((False, True), repeat=2):
-                layout = allocate(scheduled, early_erase, over_own)
+            for habits in habits_for(scheduled):
+                layout = allocate(scheduled, habits)
                 candidate = Compilation(layout, tuple(merged(terms) for terms in layout.layers))
                 if best is None or key(candidate, optimize, within or {}) < key(best, optimize, within or {}):
                     best = candidate
@@ -123,6 +123,12 @@ def schedules(plan: Plan) -> Iterator[Schedule]:
             if signature not in seen:
                 seen.add(signature)
                 yield scheduled
+
+
+def habits_for(scheduled: Schedule) -> list[Habits]:
+    """Every way of allocating that makes a difference."""
+    twins = (False, True) if may_use_twins(scheduled) else (False,)
+    return [Habits(*way) for way in product((False, True), (False, True), twins)]
 
 
 def check_range(graph: Graph, best: Compilation) -> None:

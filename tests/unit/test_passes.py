@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import headwright as hw
 from headwright.compiler.algebra import Poly
-from headwright.compiler.allocate import allocate
+from headwright.compiler.allocate import Habits, allocate
 from headwright.compiler.dims import size_of
 from headwright.compiler.graph import Graph, evaluate
 from headwright.compiler.ir import Copy, Layout, Plan, Ref, Slot, SlotTerm
@@ -43,7 +43,7 @@ def layouts(graph: Graph) -> Iterator[Layout]:
         placement = place(plan, (flip,) * len(plan.outputs), Taste())
         for late in (False, True):
             for early_erase in (False, True):
-                yield allocate(schedule(placement, late=late), early_erase)
+                yield allocate(schedule(placement, late=late), Habits(early_erase))
 
 
 def values_of(plan: Plan, case: hws.Case) -> dict[int, np.ndarray]:
