@@ -50,6 +50,7 @@ from .compiler.program import (
     square,
     symmetric,
     tanh,
+    vstack,
     zeros,
 )
 from .proofs_check.certificate import Certificate, Claim, Proved, Refuted, Unknown
@@ -104,5 +105,6 @@ __all__ = [
     "symmetric",
     "tanh",
     "verify",
+    "vstack",
     "zeros",
 ]

@@ -19,8 +19,9 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 from .dims import Dim, size_of
-from .ir import Alternatives, Copy, Form, Layout, Ref, Schedule, Slot, SlotTerm, Term
+from .ir import Alternatives, Copy, Form, Layout, Ref, Schedule, Slot, SlotTerm, Term, whole
 from .place import identity_copy, is_identity
+from .select import variable
 
 
 @dataclass(frozen=True)
@@ -259,7 +260,7 @@ class _Allocation:
     # -- terms ---------------------------------------------------------------------------------------------
 
     def ref(self, copy: Copy) -> Ref:
-        return self.identity(copy.rows) if is_identity(copy) else Ref(self.slot_of[copy])
+        return self.identity(copy.rows) if is_identity(copy) else Ref(self.slot_of[whole(self.placement.plan, copy)])
 
     def lower(self, copy: Copy, slot: Slot, alternatives: tuple[Term, ...]) -> Alternatives:
         """The alternatives over slots, without those that would read leftovers."""
@@ -286,9 +287,6 @@ class _Allocation:
         return summed | (self.dirty(term.Q) if copy in self.must_be_clean else set())
 
     def dirty(self, form: Form) -> set[Copy]:
-        return {c for _, c in form if not is_identity(c) and self.states[self.slot_of[c]].extent - {c.cols}}
+        stored = {c: whole(self.placement.plan, c) for _, c in form if not is_identity(c)}
+        return {at for c, at in stored.items() if self.states[self.slot_of[at]].extent - {c.cols}}
 
-
-def variable(label: str) -> str:
-    """The user's variable in a label: X for X[3]."""
-    return label.split("[")[0] if label.endswith("]") else label

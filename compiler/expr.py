@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from .dims import Dim, describe_shape
+from .dims import Dim, describe_shape, size_of
 from .errors import ProgramError, ShapeError, TraceError, location_of, user_frame
 from .tracer import Tracer, as_exact_array, as_rational
 
@@ -35,7 +35,7 @@ class Expr:
     @property
     def shape(self) -> tuple[int, ...]:
         """The shape as numbers, as numpy gives it."""
-        return tuple(dim if isinstance(dim, int) else self.tracer.sizes[dim] for dim in self.dims)
+        return tuple(size_of(dim, self.tracer.sizes) for dim in self.dims)
 
     @property
     def T(self) -> Expr:
@@ -149,7 +149,17 @@ class Expr:
             return self.shape[0]
         self._refuse("take the length of", "a scalar has no length")
 
-    def __getitem__(self, key: Any) -> NoReturn:
+    def __getitem__(self, key: Any) -> Expr:
+        """Z[:n] and Z[n:] of a stacked value (see `hw.vstack`), n = hw.dim("n"); other indices are refused."""
+        first = str(self.dims[0]).split("+", 1) if self.ndim else []
+        if len(first) == 2 and isinstance(key, slice) and key.step is None:
+            n, rest = (int(part) if part.isdigit() else part for part in first)
+            at = size_of(n, self.tracer.sizes)
+            whole = self.tracer.nodes[self.number].shape
+            if (key.start, key.stop) in ((None, at), (0, at)):
+                return Expr(self.tracer, self.tracer.node("top", (self.number,), None, (n, whole[1])), self.ndim)
+            if (key.start, key.stop) in ((at, None), (at, self.shape[0])):
+                return Expr(self.tracer, self.tracer.node("bottom", (self.number,), None, (rest, whole[1])), self.ndim)
         self._refuse("index", "select with a constant matrix, for example np.eye(d)[i] @ x")
 
     def __array__(self, *_: Any, **__: Any) -> NoReturn:
@@ -192,9 +202,9 @@ def _unify(tracer: Tracer, a: Expr, b: Expr, pairs: list[tuple[int, int]]) -> tu
         x, y = shape_a[i], shape_b[j]
         if x == y:
             continue
-        if isinstance(x, int) and isinstance(y, str) and _is_constant(a) and tracer.sizes[y] == x:
+        if isinstance(x, int) and isinstance(y, str) and _is_constant(a) and size_of(y, tracer.sizes) == x:
             shape_a = _renamed(shape_a, i, y)
-        elif isinstance(y, int) and isinstance(x, str) and _is_constant(b) and tracer.sizes[x] == y:
+        elif isinstance(y, int) and isinstance(x, str) and _is_constant(b) and size_of(x, tracer.sizes) == y:
             shape_b = _renamed(shape_b, j, x)
         else:
             return None

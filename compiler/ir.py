@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TypeAlias
 
-from .algebra import Algebra, Poly
+from .algebra import Algebra, Letter, Poly
 from .dims import Dim, Shape
 from .errors import Location
 from .graph import Graph, OutputSpec
@@ -43,6 +43,7 @@ class Value:
     poly: Poly | None = None
     node: int | None = None
     where: Location | None = None
+    view: Letter | None = None  # the first rows of this letter, a stacked value: read from its rows, never stored
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,10 @@ class Plan:
 
 @dataclass(frozen=True)
 class Copy:
-    """A value as it is stored: `flipped` means that the rows hold its transpose. Identities have atom -1."""
+    """A value as it is stored: `flipped` means that the rows hold its transpose. Identities have atom -1.
+
+    With fewer columns than the value it is a view: the first tokens of the copy that `whole` gives.
+    """
 
     atom: int
     flipped: bool
@@ -67,6 +71,14 @@ class Copy:
 
     def __lt__(self, other: Copy) -> bool:
         return (self.atom, self.flipped, str(self.rows)) < (other.atom, other.flipped, str(other.rows))
+
+
+def whole(plan: Plan, copy: Copy) -> Copy:
+    """The stored copy that a view reads; any other copy is itself."""
+    if copy.atom not in plan.values:
+        return copy
+    rows, cols = plan.values[copy.atom].shape
+    return Copy(copy.atom, copy.flipped, *((cols, rows) if copy.flipped else (rows, cols)))
 
 
 Form: TypeAlias = tuple[tuple[Fraction, Copy], ...]

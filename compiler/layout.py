@@ -18,8 +18,8 @@ Labels: TypeAlias = dict[str, range]
 class Placed:
     """A block of the residual stream that encoding writes or decoding reads.
 
-    kind: "input", "constant", "ones", "zeros", "eye" or "spread" when written, "output" when read. The block has its
-    corner at row `row`, token 0; `flipped` says that it holds the transpose of the value.
+    kind: "input", "vstack", "constant", "ones", "zeros", "eye" or "spread" when written, "output" when read. The block has its
+    corner at row `row`, token `token`; `flipped` says that it holds the transpose of the value.
     """
 
     kind: str
@@ -30,6 +30,7 @@ class Placed:
     width: int
     flipped: bool
     shape: Shape
+    token: int = 0  # the first token
 
 
 def place_inputs(layout: Layout, starts: Mapping[Slot, int]) -> tuple[tuple[Placed, ...], int]:
@@ -63,9 +64,12 @@ def place_outputs(layout: Layout, starts: Mapping[Slot, int]) -> tuple[Placed, .
     sizes = layout.schedule.placement.plan.graph.sizes
     out = []
     for spec, copy, flipped in layout.schedule.placement.outputs:
-        rows, cols = size_of(copy.rows, sizes), size_of(copy.cols, sizes)
-        shape = (copy.cols, copy.rows) if flipped else (copy.rows, copy.cols)
-        out.append(Placed("output", spec.name, spec.node, starts[layout.slot_of[copy]], rows, cols, flipped, shape))
+        node = layout.schedule.placement.plan.graph.nodes[spec.node]
+        part = node.shape[0] if node.op in ("top", "bottom") else copy.cols
+        rows, cols = size_of(copy.rows, sizes), size_of(part, sizes)
+        token = size_of(copy.cols, sizes) - cols if node.op == "bottom" else 0
+        shape = (part, copy.rows) if flipped else (copy.rows, part)
+        out.append(Placed("output", spec.name, spec.node, starts[layout.slot_of[copy]], rows, cols, flipped, shape, token))
     return tuple(out)
 
 
@@ -87,8 +91,8 @@ def label_rows(layout: Layout, starts: Mapping[Slot, int]) -> tuple[Labels, ...]
             live, name = range(schedule.depth + 1), f"I_{copy.rows}"
         else:
             begin = schedule.layer[copy]
-            twin = slot in twins and twins[slot] == copy
-            live = range(written[slot]) if twin else range(begin, min(max(begin + 1, schedule.last_read[copy]), schedule.depth + 1))
+            end = min(max(begin + 1, schedule.last_read[copy]), schedule.depth + 1)
+            live = range(written[slot]) if twins.get(slot) == copy else range(begin, end)
             name = transposed_name(plan.values[copy.atom].name) if copy.flipped else plan.values[copy.atom].name
         for boundary in live:
             label, count = name, 2

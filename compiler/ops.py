@@ -66,7 +66,7 @@ class Op:
     """All that is known about one operation.
 
     role: "leaf" (no arguments), "linear" (stays inside linear forms), "product" (needs a head),
-          "positionwise" (needs the feed-forward part).
+          "positionwise" (needs the feed-forward part), "tokens" (where things are placed and read: no computation).
     """
 
     name: str
@@ -131,6 +131,18 @@ def _pointwise(args: Sequence[Any], node: Any, *_: Any) -> Any:
     return POINTWISE[node.attr](np.asarray(args[0], dtype=np.float64))
 
 
+def _stack(args: Sequence[Any], *_: Any) -> Any:
+    return np.concatenate([args[0], args[1]])
+
+
+def _top(args: Sequence[Any], node: Any, sizes: Mapping[str, int], _: Arithmetic) -> Any:
+    return args[0][: size_of(node.shape[0], sizes)]
+
+
+def _bottom(args: Sequence[Any], node: Any, sizes: Mapping[str, int], _: Arithmetic) -> Any:
+    return args[0][-size_of(node.shape[0], sizes) :]
+
+
 #: The named scalar functions, as numpy computes them.
 POINTWISE: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {
     "relu": lambda z: np.maximum(z, 0.0),
@@ -153,6 +165,9 @@ _RECORDS = (
     Op("transpose", "linear", _transposed, lambda a, *_: a[0].T, lambda a, _: f"{a[0]}.T"),
     Op("matmul", "product", _product, lambda a, n, s, ar: ar.matmul(a[0], a[1]), lambda a, _: f"{a[0]} @ {a[1]}"),
     Op("spread", "product", _declared, _spread, lambda a, node: f"{a[0]} · eye({node.shape[0]})"),
+    Op("vstack", "tokens", _declared, _stack, lambda a, _: f"vstack({a[0]}, {a[1]})"),
+    Op("top", "tokens", _declared, _top, lambda a, node: f"{a[0]}[:{node.shape[0]}]"),
+    Op("bottom", "tokens", _declared, _bottom, lambda a, node: f"{a[0]}[-{node.shape[0]}:]"),
     Op("hadamard", "positionwise", _same, _times, lambda a, _: f"{a[0]} * {a[1]}"),
     Op("diag", "positionwise", _diagonal, _diag, lambda a, _: f"diag({a[0]})"),
     Op("pointwise", "positionwise", _same, _pointwise, lambda a, node: f"{node.attr}({a[0]})"),

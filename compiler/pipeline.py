@@ -92,7 +92,7 @@ def compile_graph(
 def distinct_plans(graph: Graph, look_through: tuple[str, ...]) -> Iterator[Plan]:
     """Every selection worth trying; see `Choices`."""
     seen = set()
-    choices = product(("shared", "named", "either"), (True, False), look_through, (3, 2))
+    choices = product(("shared", "named", "either", "carried"), (True, False), look_through, (3, 2))
     if len(live_nodes(graph)) > LONG:  # one way of each kind: the others differ by little and cost much here
         choices = product(("shared", "named"), (True,), look_through[-1:], (3,))
     for keep, forms, inline, parts in choices:

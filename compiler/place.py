@@ -8,12 +8,13 @@ first; each term takes the way that asks for the fewest new rows, given what lat
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from .algebra import Letter, Word
 from .dims import Dim, size_of
-from .ir import Copy, Form, Placement, Plan, Term
+from .errors import ArchitectureError
+from .ir import Copy, Form, Placement, Plan, Term, whole
 
 _IDENTITY = -1
 
@@ -40,6 +41,8 @@ def place(plan: Plan, flips: tuple[bool, ...], taste: Taste) -> Placement:
     placing = _Placing(plan, taste)
     outputs = []
     for (spec, atom, flipped), flip in zip(plan.outputs, flips, strict=True):
+        if plan.graph.nodes[spec.node].op in ("top", "bottom"):  # cut out of tokens: the stack must lie along them
+            flip = not flipped
         copy = placing.stored((atom, flip))
         placing.demand(copy)
         outputs.append((spec, copy, copy.flipped != flipped))
@@ -69,6 +72,10 @@ class _Placing:
     def stored(self, letter: Letter, transposed: bool = False) -> Copy:
         """The copy whose rows hold the letter (or its transpose)."""
         value = self.plan.values[letter[0]]
+        if value.view is not None:
+            copy = self.stored(value.view, transposed=letter[1] != transposed)
+            first = value.shape[0]  # as tokens it is a view; as rows nothing can read it
+            return replace(copy, cols=first) if letter[1] != transposed else replace(copy, rows=first)
         flipped = (letter[1] != transposed) and not self.algebra.atoms[letter[0]].symmetric
         rows, cols = value.shape
         if value.leaf is not None and value.leaf.kind == "eye":
@@ -76,7 +83,10 @@ class _Placing:
         return Copy(letter[0], flipped, *((cols, rows) if flipped else (rows, cols)))
 
     def demand(self, copy: Copy) -> None:
-        self.demanded.add(copy)
+        self.demanded.add(whole(self.plan, copy))
+
+    def readable(self, term: Term) -> bool:
+        return all(c.rows == whole(self.plan, c).rows for form in (term.V, term.K, term.Q) for _, c in form)
 
     def words(self, copy: Copy) -> list[tuple[Word, Fraction]]:
         poly = self.plan.values[copy.atom].poly
@@ -121,14 +131,23 @@ class _Placing:
         if word:
             scalar = (copy.rows, copy.cols) == (1, 1)
             words = [word, self.algebra.flip_word(word)] if scalar else [word]
-            return [way for w in words for way in self.ways(w, coefficient)]
+            found = [way for w in words for way in self.ways(w, coefficient) if self.readable(way)]
+            if not found:
+                value = self.plan.values[copy.atom]
+                raise ArchitectureError(
+                    f"{value.name} reads the first rows of a stacked value where they cannot be read",
+                    where=value.where,
+                    rule="the rows of a stack lie along tokens: a product can sum over them, not have them as its own rows",
+                    fix="write the product so that the part is transposed or summed over",
+                )
+            return found
         eye: Form = ((Fraction(1), identity_copy(copy.rows)),)
         return [Term(coefficient, eye, eye, eye)]
 
     def new_rows(self, term: Term) -> float:
         """The rows of copies that nothing has asked for yet; a computed one has a price of its own."""
         total = 0.0
-        for copy in {c for form in (term.V, term.K, term.Q) for _, c in form}:
+        for copy in {whole(self.plan, c) for form in (term.V, term.K, term.Q) for _, c in form}:
             if copy not in self.demanded and not (copy == identity_copy(1) and any(map(is_identity, self.demanded))):
                 computed = not is_identity(copy) and self.plan.values[copy.atom].leaf is None
                 rows = 16 if self.taste.alike and isinstance(copy.rows, str) else size_of(copy.rows, self.sizes)
@@ -145,5 +164,5 @@ class _Placing:
     def alternatives(self, word: Word, coefficient: Fraction, copy: Copy, chosen: Term) -> tuple[Term, ...]:
         """The chosen way, then the other ways that use only copies that exist anyway."""
         others = [t for t in self.options(word, coefficient, copy) if t != chosen]
-        usable = [t for t in others if all(c in self.demanded for form in (t.V, t.K, t.Q) for _, c in form)]
+        usable = [t for t in others if all(whole(self.plan, c) in self.demanded for form in (t.V, t.K, t.Q) for _, c in form)]
         return (chosen, *usable)

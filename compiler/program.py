@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from .binding import as_numeric, bind_sizes, definition_of
-from .dims import Dim, describe_shape
+from .dims import Dim, describe_shape, stacked
 from .errors import CompileError, InputError, ProgramError, ShapeError, TraceError, location_of, user_frame
 from .expr import Expr, lift, pointwise
 from .graph import Fact, Graph, OutputSpec
@@ -160,6 +160,34 @@ def outer(u: Any, v: Any) -> Any:
             fix="use @ for matrices",
         )
     return Expr(tracer, tracer.matmul(left.number, tracer.transpose(right.number)), 2)
+
+
+def vstack(a: Any, b: Any) -> Any:
+    """Two inputs (or an input and zeros) with the same columns, one above the other: shape (n + m, d) or (n + m,).
+
+    In the stream they share rows, b on the tokens behind a: examples and queries. `Z[:n]` (with n = hw.dim("n")) reads
+    the part of the examples; `Z[n:]` may be returned. Raises ShapeError or TraceError for anything but inputs.
+    """
+    if not isinstance(a, Expr) or not isinstance(b, Expr):
+        if isinstance(a, Expr) or isinstance(b, Expr):
+            raise TraceError("hw.vstack takes two inputs, got an array", where=location_of(user_frame()))
+        return np.concatenate([a, b])
+    a.tracer.note_names()
+    if any(x.tracer.nodes[x.number].op not in ("input", "zeros") for x in (a, b)):
+        raise TraceError(
+            f"hw.vstack takes inputs and zeros, got {a.tracer.name_of(a.number)} and {b.tracer.name_of(b.number)}",
+            where=location_of(user_frame()),
+            rule="stacking is placing, not computing: attention does not move computed values between tokens",
+            fix="stack the inputs, then compute with the stack",
+        )
+    if not a.ndim or a.ndim != b.ndim or a.dims[1:] != b.dims[1:]:
+        raise ShapeError(
+            f"hw.vstack cannot stack {describe_shape(a.dims)} and {describe_shape(b.dims)}: the columns differ",
+            where=location_of(user_frame()),
+            fix="give both the same number of columns, by name",
+        )
+    shape = (stacked(a.dims[0], b.dims[0]), a.tracer.nodes[a.number].shape[1])
+    return Expr(a.tracer, a.tracer.node("vstack", (a.number, b.number), None, shape), a.ndim)
 
 
 def diag(v: Any) -> Any:

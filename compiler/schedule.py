@@ -6,7 +6,7 @@ copies off that chain are made, which changes how long rows are occupied.
 
 from __future__ import annotations
 
-from .ir import Copy, Placement, Schedule
+from .ir import Copy, Placement, Schedule, whole
 
 
 def schedule(placement: Placement, late: bool) -> Schedule:
@@ -37,4 +37,4 @@ def schedule(placement: Placement, late: bool) -> Schedule:
 def _read_copies(placement: Placement, copy: Copy) -> set[Copy]:
     """Everything that some alternative of some term reads."""
     terms = [term for alternatives in placement.terms[copy] for term in alternatives]
-    return {source for term in terms for form in (term.V, term.K, term.Q) for _, source in form}
+    return {whole(placement.plan, c) for term in terms for form in (term.V, term.K, term.Q) for _, c in form}

@@ -11,20 +11,23 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
-from .algebra import Algebra, Poly, Word
+from .algebra import Algebra, Letter, Poly, Word
 from .dims import Shape, size_of
 from .errors import ArchitectureError, Location
 from .graph import Graph, Node, count_uses
 from .ir import Leaf, Plan, Value
+from .ops import OPS
 
 
 @dataclass(frozen=True)
 class Choices:
     """How to select: the pipeline tries several and keeps the best.
 
-    keep: which nodes beyond degree one get rows: the "shared" ones, those that the user "named", or "either";
+    keep: which nodes beyond degree one get rows: the "shared" ones, those that the user "named", "either", or of
+    the named only the "carried" ones: factors, and variables that a loop adds to;
     forms: use linear combinations as factors (else multiply them out);
-    inline: look through late values where that saves a layer: "minor" ones (without a name, or read once), or "all";
+    inline: look through late values where that saves a layer: "minor" ones (without a name, read once, or only ever
+    added to others), or "all";
     parts: the most factors that a cut may have (2 avoids columns, 3 is shallowest).
     """
 
@@ -41,6 +44,36 @@ def select(graph: Graph, choices: Choices) -> Plan:
     return _Selection(graph, choices).plan()
 
 
+def factors(graph: Graph) -> set[int]:
+    """The nodes that are multiplied, directly or inside a linear combination without a name."""
+    found: set[int] = set()
+    for index in reversed(range(len(graph.nodes))):
+        node = graph.nodes[index]
+        inside = index in found and index not in graph.labels
+        if OPS[node.op].role == "product" or inside:
+            found.update(node.args)
+    return found
+
+
+def carried_variables(graph: Graph) -> set[str]:
+    """The user's variables that are updated by adding to their own old value: p in p = p + …."""
+    held: list[set[str]] = []  # the variables that a node is a sum of
+    found: set[str] = set()
+    for index, node in enumerate(graph.nodes):
+        linear = OPS[node.op].role == "linear"
+        below = set[str]().union(*(held[arg] for arg in node.args)) if linear else set()
+        name = variable(graph.labels[index]) if index in graph.labels else None
+        if name in below and name is not None:
+            found.add(name)
+        held.append({name} if name is not None else below)
+    return found
+
+
+def variable(label: str) -> str:
+    """The user's variable in a label: X for X[3]."""
+    return label.split("[")[0] if label.endswith("]") else label
+
+
 class _Selection:
     def __init__(self, graph: Graph, choices: Choices) -> None:
         self.graph, self.choices = graph, choices
@@ -48,18 +81,23 @@ class _Selection:
         self.values: dict[int, Value] = {}
         self.linear: dict[int, Poly] = {}  # atom of a form -> the linear polynomial that it stands for
         self.origin: dict[int, Poly] = {}  # atom of a value -> its polynomial before cutting
+        self.views: dict[Letter, int] = {}  # stacked letter → the atom of its first rows
         self.known: dict[tuple[Shape, frozenset[tuple[Word, Fraction]]], int] = {}
         self.polys: dict[int, Poly] = {}
         self.uses = count_uses(graph)
+        self.factors, self.carried = factors(graph), carried_variables(graph)
         self.stated = {fact.node for fact in graph.facts if fact.kind in ("symmetric", "spectrum")}
 
     def plan(self) -> Plan:
+        cut_out = {spec.node for spec in self.graph.outputs if self.graph.nodes[spec.node].op in ("top", "bottom")}
         for index, node in enumerate(self.graph.nodes):
-            if self.uses[index]:
+            if self.uses[index] and not (index in cut_out and self.uses[index] == 1):
                 self.polys[index] = self.translate(index, node)
         outputs = []
         for spec in self.graph.outputs:
-            atom, flipped = self.as_value(self.polys[spec.node], spec.node, spec.name)
+            node = self.graph.nodes[spec.node]
+            read = node.args[0] if node.op in ("top", "bottom") else spec.node  # parts are cut out when they are read
+            atom, flipped = self.as_value(self.polys[read], read, spec.name)
             outputs.append((spec, atom, flipped))
         return Plan(self.graph, self.algebra, self.values, self.linear, tuple(outputs))
 
@@ -72,7 +110,7 @@ class _Selection:
             return algebra.zero(node.shape)
         if node.op == "eye":
             return algebra.identity(node.shape[0])
-        if node.op in ("input", "constant", "ones"):
+        if node.op in ("input", "constant", "ones", "vstack"):
             return algebra.atom(self.leaf(Leaf(node.op, index), node.shape, self.graph.label(index), index))
         if node.op == "spread":
             return self.spread(index, node)
@@ -82,6 +120,15 @@ class _Selection:
             poly = algebra.scale(node.attr, args[0])
         elif node.op == "transpose":
             poly = algebra.transpose(args[0])
+        elif node.op == "top":
+            poly = self.top(args[0], index, node)
+        elif node.op == "bottom":
+            raise ArchitectureError(
+                f"cannot compute with {self.graph.describe(index)}",
+                where=node.where,
+                rule="products sum over the first tokens: only the first part of a stacked value can enter them",
+                fix="return it, or give these rows an input of their own",
+            )
         elif node.op == "matmul":
             poly = self.product(node.args[0], node.args[1])
         else:
@@ -91,9 +138,24 @@ class _Selection:
             poly = algebra.transpose(algebra.atom(atom)) if flipped else algebra.atom(atom)
         return poly
 
+    def top(self, poly: Poly, index: int, node: Node) -> Poly:
+        """The first rows of a stacked value: of the first letter of every word."""
+        poly, out = self.algebra.substitute(poly, self.linear.get), self.algebra.zero(node.shape)
+        for word, c in poly:
+            if not word:
+                raise ArchitectureError(f"cannot cut {self.graph.describe(index)} out of an identity", where=node.where)
+            first, shape = word[0], (node.shape[0], self.algebra.letter_shape(word[0])[1])
+            if first not in self.views:
+                name = f"{self.algebra.show_word((first,))}[:{node.shape[0]}]"
+                self.views[first] = self.algebra.new_atom(name, shape)
+                self.values[self.views[first]] = Value(self.views[first], name, shape, self.letter_level(first[0]), view=first)
+            out = self.algebra.add(out, Poly(node.shape, {((self.views[first], False), *word[1:]): c}))
+        return out
+
     def kept(self, index: int) -> bool:
         shared, named = self.uses[index] > 1, index in self.graph.labels
-        return {"shared": shared, "named": named, "either": shared or named}[self.choices.keep]
+        carried = index in self.factors or variable(self.graph.label(index)) in self.carried
+        return {"shared": shared, "named": named, "either": shared or named, "carried": named and carried}[self.choices.keep]
 
     def leaf(self, leaf: Leaf, shape: Shape, name: str, node: int | None) -> int:
         symmetric = leaf.node in self.stated or leaf.kind in ("spread", "eye")
@@ -288,13 +350,15 @@ class _Selection:
         return True
 
     def may_inline(self, atom: int) -> bool:
-        """Computed letters; with inline="minor" only those that no variable of the user holds, or that are read once."""
-        if self.letter_level(atom) == 0:
+        """Computed letters; with inline="minor" not those that the user named and multiplies more than once."""
+        if self.letter_level(atom) == 0 or (atom in self.values and self.values[atom].view is not None):
             return False
         if self.choices.inline == "all":
             return True
         node = self.values[atom].node if atom in self.values else None
-        return atom in self.values and (node not in self.graph.labels or node is None or self.uses[node] <= 1)
+        if atom not in self.values or node not in self.graph.labels or node is None:
+            return atom in self.values
+        return self.uses[node] <= 1 or node not in self.factors
 
 
 _NEVER = float("inf")

@@ -72,7 +72,7 @@ def encode(artifact: Artifact, inputs: Mapping[str, np.ndarray], arithmetic: Ari
 
 def decode(artifact: Artifact, H: np.ndarray) -> dict[str, np.ndarray]:
     """The outputs, read from their rows, two-dimensional."""
-    blocks = {p.name: (p, H[p.row : p.row + p.height, : p.width]) for p in artifact.decoding}
+    blocks = {p.name: (p, H[p.row : p.row + p.height, p.token : p.token + p.width]) for p in artifact.decoding}
     return {name: block.T if placed.flipped else block for name, (placed, block) in blocks.items()}
 
 
@@ -93,8 +93,9 @@ def wrong_encoding(graph: Graph, placed: Placed) -> str | None:
     if placed.kind in ("eye", "zeros"):
         return None
     op = graph.nodes[placed.node].op
-    scalar_input = op == "spread" and graph.nodes[graph.nodes[placed.node].args[0]].op == "input"
-    if placed.kind != op or op not in ("input", "constant", "ones", "spread") or (op == "spread" and not scalar_input):
+    args = {graph.nodes[arg].op for arg in graph.nodes[placed.node].args}
+    placeable = {"input": set(), "constant": set(), "ones": set(), "spread": {"input"}, "vstack": {"input", "zeros"}}
+    if placed.kind != op or op not in placeable or not args <= placeable[op]:
         return f"the encoding places {placed.name} as {placed.kind}, but it is computed ({op})"
     return None
 
@@ -150,6 +151,8 @@ def exact_degree(graph: Graph, seed: int = 0) -> dict[str, int | None]:
         unknown |= {index} if any(arg in unknown for arg in node.args) else set()
         if node.op == "input":
             leading[index] = (1, inputs[node.attr])
+        elif node.op == "vstack":  # of inputs
+            leading[index] = (1, OPS[node.op].evaluate([part for _, part in parts], node, graph.sizes, arithmetic))
         elif index in one:
             leading[index] = (0, one[index])
         elif node.op == "add":
@@ -158,7 +161,7 @@ def exact_degree(graph: Graph, seed: int = 0) -> dict[str, int | None]:
             leading[index] = (max(da, db), total)
             if da == db and da > 0 and not total.any():
                 unknown.add(index)
-        elif OPS[node.op].role in ("linear", "product"):  # of the leading parts; degrees of factors add
+        elif OPS[node.op].role in ("linear", "product", "tokens"):  # of the leading parts; degrees of factors add
             part = OPS[node.op].evaluate([part for _, part in parts], node, graph.sizes, arithmetic)
             leading[index] = (sum(degree for degree, _ in parts), part)
         else:

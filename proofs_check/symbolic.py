@@ -294,7 +294,7 @@ class _Proof:
             return algebra.zero(spec.shape)
         if spec.op == "eye":
             return algebra.identity(spec.shape[0])
-        if spec.op in ("input", "constant", "ones", "spread"):
+        if spec.op in ("input", "vstack", "constant", "ones", "spread"):
             return algebra.atom(self.leaf_atom(node))
         args = [self.polynomial(arg) for arg in spec.args]
         if spec.op == "add":
@@ -303,23 +303,40 @@ class _Proof:
             return algebra.scale(spec.attr, args[0])
         if spec.op == "transpose":
             return algebra.transpose(args[0])
+        if spec.op == "top":
+            return algebra.multiply(algebra.inclusion(spec.shape[0], args[0].shape[0]), args[0])
         if spec.op == "matmul":
             if len(args[0].terms) * len(args[1].terms) > _MAX_TERMS:
                 raise NotProved(f"the polynomial of {self.graph.label(node)} has more than {_MAX_TERMS} terms")
             return algebra.multiply(*args)
         raise NotProved(f"{spec.op} is not algebraic")
 
+    def decoded(self, placed: Placed) -> tuple[int, Dim]:
+        """The node that the rows of an output hold over which tokens: for a part of a stack, the whole of it."""
+        spec = self.graph.nodes[placed.node]
+        if spec.op not in ("top", "bottom"):
+            if placed.token:
+                raise NotProved(f"output {placed.name} is read from token {placed.token}")
+            return placed.node, placed.shape[0 if placed.flipped else 1]
+        (arg,) = spec.args
+        stack = self.graph.nodes[arg].shape[0]
+        first = size_of(stack, self.graph.sizes) - placed.width if spec.op == "bottom" else 0
+        if not placed.flipped or placed.token != first or placed.width != size_of(spec.shape[0], self.graph.sizes):
+            raise NotProved(f"output {placed.name} is not read where that part of the stack lies")
+        return arg, stack
+
     def conclude(self) -> str:
         for placed in self.artifact.decoding:
-            machine = self.restricted(placed.row, placed.shape[0] if placed.flipped else placed.shape[1])
+            node, cols = self.decoded(placed)
+            machine = self.restricted(placed.row, cols)
             machine = self.algebra.transpose(machine) if placed.flipped else machine
-            program = self.polynomial(placed.node)
+            program = self.polynomial(node)
             if not self.same(machine, program):
                 difference = self.algebra.subtract(
                     self.algebra.canonical(self.expand(machine)), self.algebra.canonical(self.expand(program))
                 )
                 text = self.algebra.show(difference)
                 raise NotProved(f"output {placed.name}: the weights minus the program leave {text[:200]}")
-        names = sorted({d for p in self.artifact.encoding for d in p.shape if isinstance(d, str)})
+        names = sorted({d for p in self.artifact.encoding for d in p.shape if isinstance(d, str) and "+" not in d})
         given = f", given {', '.join(sorted(set(self.assumed)))}" if self.assumed else ""
         return f"noncommutative identity, layer by layer, for all {', '.join(names) or 'sizes'} ≥ 1{given}"

@@ -15,8 +15,9 @@ from torch import Tensor
 from ..compiler.architecture import Architecture
 from ..compiler.artifact import Artifact
 from ..compiler.binding import bind_sizes
+from ..compiler.dims import size_of
 from ..compiler.errors import AssumptionError, DivergenceWarning, InputError
-from ..compiler.graph import evaluate
+from ..compiler.graph import Node, evaluate
 from ..compiler.layout import Labels, Placed
 from ..compiler.ops import EXACT, FLOAT64
 from ..compiler.weights import HeadWeights, LayerWeights
@@ -222,7 +223,7 @@ class Compiled:
         """The same, without computing what no output needs."""
         needed = [0] * self.d_model
         for p in self.artifact.decoding:
-            needed[p.row : p.row + p.height] = [p.width] * p.height
+            needed[p.row : p.row + p.height] = [p.token + p.width] * p.height
         return self._structured(needed)
 
     def _structured(self, needed: list[int] | None) -> Structured:
@@ -269,8 +270,7 @@ class Compiled:
                 f"{self.name}: H has shape {tuple(stream.shape)}: expected (…, {self.d_model}, {self.n_tokens})",
                 fix="pass what the layers return for model.encode(…)",
             )
-        read = {p.name: stream[..., p.row : p.row + p.height, : p.width] for p in self.artifact.decoding}
-        return self._deliver(self._shape(read), numpy)
+        return self._deliver(self._shape(self._read(stream)), numpy)
 
     def reference(self, **inputs: Any) -> Any:
         """The numpy meaning of the program on these inputs, with the constants it was compiled for."""
@@ -303,12 +303,24 @@ class Compiled:
         node = self.artifact.graph.nodes[placed.node]
         if placed.kind == "input":
             return prepared.tensors[node.attr]
+        if placed.kind == "vstack":
+            return self._stacked(node, prepared)
         if placed.kind == "eye":
             return torch.eye(placed.height, dtype=prepared.dtype, device=prepared.device)
         if placed.kind == "spread":
             scalar = prepared.tensors[self.artifact.graph.nodes[node.args[0]].attr]
             return scalar * torch.eye(placed.height, dtype=prepared.dtype, device=prepared.device)
         return torch.as_tensor(self._constants[placed.node], dtype=prepared.dtype, device=prepared.device)
+
+    def _stacked(self, node: Node, prepared: Prepared) -> Tensor:
+        """The inputs (or zeros) of an `hw.vstack`, one above the other."""
+        graph, parts = self.artifact.graph, []
+        for arg in node.args:
+            spec = graph.nodes[arg]
+            size = [size_of(dim, graph.sizes) for dim in spec.shape]
+            zeros = torch.zeros(size, dtype=prepared.dtype, device=prepared.device)
+            parts.append(prepared.tensors[spec.attr] if spec.op == "input" else zeros)
+        return torch.cat([part.expand(*prepared.batch, *part.shape[-2:]) for part in parts], dim=-2)
 
     @cached_property
     def _constants(self) -> dict[int, np.ndarray]:
@@ -319,15 +331,19 @@ class Compiled:
         groups = self._outputs_only.run(self._outputs_only.split(H))
         read = {}
         for p in self.artifact.decoding:
-            part = self._outputs_only.rows(groups, p.row, p.height, p.width)
-            read[p.name] = torch.nn.functional.pad(part, (0, p.width - part.shape[-1]))
+            part = self._outputs_only.rows(groups, p.row, p.height, p.token + p.width)
+            full = torch.nn.functional.pad(part, (0, p.token + p.width - part.shape[-1]))
+            read[p.name] = full[..., p.token :]
         return self._shape(read)
 
     def _decode_dense(self, H: Tensor) -> dict[str, Tensor]:
         if H.dtype not in self._dense:
             self._dense[H.dtype] = self.torch_module(H.dtype).requires_grad_(False)
         stream = self._dense[H.dtype].to(H.device)(H)
-        return self._shape({p.name: stream[..., p.row : p.row + p.height, : p.width] for p in self.artifact.decoding})
+        return self._shape(self._read(stream))
+
+    def _read(self, stream: Tensor) -> dict[str, Tensor]:
+        return {p.name: stream[..., p.row : p.row + p.height, p.token : p.token + p.width] for p in self.artifact.decoding}
 
     def _shape(self, read: Mapping[str, Tensor]) -> dict[str, Tensor]:
         ndim = {o.name: len(o.shape) for o in self.artifact.graph.outputs}

@@ -135,12 +135,11 @@ class Structured(nn.Module):
             keys = self._gather(groups, K)
             width = min(V.shape[-1], keys.shape[-1])
             scores = V[..., :width] @ keys[..., :width].mT
-        queries = None if Q.identity else self._gather(groups, Q)
+        gathered = None if Q.identity else self._gather(groups, Q)
         for target in head.targets:
             part = scores if len(head.targets) == 1 else scores[..., target.at : target.at + target.size, :]
             old = new[target.group]
-            if queries is not None:
-                queries = queries[..., : widths[target.group]]
+            queries = None if gathered is None else gathered[..., : widths[target.group]]
             fits = target.whole and queries is not None and queries.shape[-1] == widths[target.group] == old.shape[-1]
             if fits and queries is not None and old.ndim == part.ndim == queries.ndim <= 3:
                 fused = torch.addmm if old.ndim == 2 else torch.baddbmm
