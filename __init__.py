@@ -26,6 +26,7 @@ from .compiler.errors import (
     HeadwrightError,
     InputError,
     ModelFolderError,
+    PrecisionWarning,
     ProgramError,
     ShapeError,
     TraceError,
@@ -45,14 +46,14 @@ from .compiler.program import (
     reciprocal,
     relu,
     sigmoid,
-    spectrum,
     sqrt,
     square,
-    symmetric,
     tanh,
     vstack,
     zeros,
 )
+from .compiler.statements import spectrum, symmetric
+from .constructions.solve import inverse, solve
 from .proofs_check.certificate import Certificate, Claim, Proved, Refuted, Unknown
 from .runtime.api import compile, verify
 from .runtime.checkpoint import load, save
@@ -76,6 +77,7 @@ __all__ = [
     "InputError",
     "Matrix",
     "ModelFolderError",
+    "PrecisionWarning",
     "Program",
     "ProgramError",
     "Proved",
@@ -91,6 +93,7 @@ __all__ = [
     "dim",
     "exp",
     "eye",
+    "inverse",
     "load",
     "ones",
     "outer",
@@ -99,6 +102,7 @@ __all__ = [
     "relu",
     "save",
     "sigmoid",
+    "solve",
     "spectrum",
     "sqrt",
     "square",

@@ -289,4 +289,3 @@ class _Allocation:
     def dirty(self, form: Form) -> set[Copy]:
         stored = {c: whole(self.placement.plan, c) for _, c in form if not is_identity(c)}
         return {at for c, at in stored.items() if self.states[self.slot_of[at]].extent - {c.cols}}
-

@@ -27,7 +27,18 @@ class Location:
 
 
 def user_frame() -> FrameType | None:
-    """The innermost frame outside the tracing code and numpy: the user's line that is running now."""
+    """The innermost frame outside the tracing code, numpy and helpers: the user's line that is running now.
+
+    Helpers are modules of ours that a program calls, such as the one of `hw.solve`; they set `__tracebackhide__`.
+    """
+    frame = program_frame()
+    while frame is not None and (_is_ours(frame) or frame.f_globals.get("__tracebackhide__")):
+        frame = frame.f_back
+    return frame
+
+
+def program_frame() -> FrameType | None:
+    """The innermost frame outside the tracing code and numpy, helpers included: its variables name values."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None and _is_ours(frame):
         frame = frame.f_back
@@ -102,6 +113,10 @@ class DivergenceError(HeadwrightError, ArithmeticError):
 
 class DivergenceWarning(UserWarning):
     """A value grew by more than the dtype can resolve while one layer was repeated."""
+
+
+class PrecisionWarning(UserWarning):
+    """A tolerance below what the number format can reach."""
 
 
 class ModelFolderError(HeadwrightError, ValueError):

@@ -160,6 +160,8 @@ class Expr:
                 return Expr(self.tracer, self.tracer.node("top", (self.number,), None, (n, whole[1])), self.ndim)
             if (key.start, key.stop) in ((at, None), (at, self.shape[0])):
                 return Expr(self.tracer, self.tracer.node("bottom", (self.number,), None, (rest, whole[1])), self.ndim)
+        if len(first) == 2 and self.ndim == 1 and first[1] == "1" and key == self.shape[0] - 1 and key is not True:
+            return Expr(self.tracer, self.tracer.node("bottom", (self.number,), None, (1, 1)), 0)
         self._refuse("index", "select with a constant matrix, for example np.eye(d)[i] @ x")
 
     def __array__(self, *_: Any, **__: Any) -> NoReturn:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Any
 
 from .dims import Dim, Shape, describe_shape
@@ -45,13 +46,42 @@ class OutputSpec:
 
 @dataclass(frozen=True)
 class Fact:
-    """Something the user states about a value: kind is "symmetric" or "spectrum" (then `bounds` is (lo, hi))."""
+    """Something the user states about a value: kind is "symmetric", or with `bounds` (lo, hi) "spectrum" (eigenvalues
+    inside), "interval" (inside or on the ends) or "interval or 0" (the same, or zero)."""
 
     kind: str
     node: int
     where: Location | None
     bounds: tuple[float, float] | None = None
     fix: str | None = None
+
+
+#: The kinds of facts that are about symmetric matrices.
+SYMMETRIC = ("symmetric", "spectrum", "interval", "interval or 0")
+
+
+@dataclass(frozen=True)
+class Residual:
+    """A solution that the program only approximates: solution = x(S) · (right-hand side), with a bound on 1 − λ x(λ).
+
+    Put σ for every node of `roots`, σ² for every node of `squares` and 1 for every node of `ones`, all of size 1 × 1:
+    then the solution times σ^`power` is 1 − r(σ²), where r = chain[-1] ∘ … ∘ chain[0] is the residual as a composition of
+    polynomials (coefficients, constant first), and |r| ≤ tol on [lower, upper].
+    `known` says what the layers start from: "factor" (A with S = AᵀA) or "matrix" (S itself).
+    """
+
+    solution: int
+    roots: tuple[int, ...]
+    squares: tuple[int, ...]
+    ones: tuple[int, ...]
+    power: int
+    chain: tuple[tuple[Fraction, ...], ...]
+    lower: Fraction
+    upper: Fraction
+    tol: Fraction
+    known: str
+    method: str
+    where: Location | None = None
 
 
 @dataclass(frozen=True)
@@ -64,6 +94,7 @@ class Graph:
     labels: Mapping[int, str]
     facts: tuple[Fact, ...] = ()
     single_output: bool = True
+    residuals: tuple[Residual, ...] = ()
 
     def label(self, node: int) -> str:
         return self.labels.get(node, f"%{node}")

@@ -22,7 +22,8 @@ _Left = tuple[Slot, Ref]
 _Right = tuple[Ref, Ref]
 _KQ = tuple[tuple[tuple[tuple[Ref, Fraction], ...], tuple[tuple[Ref, Fraction], ...]], ...]
 _Row = dict[_Right, Fraction]
-_Direction = tuple[tuple[_Right, Fraction], ...]
+_Direction = tuple[tuple[Any, Fraction], ...]
+_Form = tuple[tuple[Ref, Fraction], ...]
 _Matrix = dict[_Left, _Row]
 
 
@@ -157,12 +158,28 @@ def _subtract(target: dict[Any, Fraction], source: dict[Any, Fraction], factor: 
 
 
 def _stack(pivot: _Row) -> _KQ:
-    """Σ c Kᵀ Q as few stacked pieces: grouped by K (Q a linear form) or by Q, whichever is shorter."""
-    by_k: dict[Ref, list[tuple[Ref, Fraction]]] = {}
-    by_q: dict[Ref, list[tuple[Ref, Fraction]]] = {}
-    for (k, q), c in pivot.items():
-        by_k.setdefault(k, []).append((q, c))
-        by_q.setdefault(q, []).append((k, c))
+    """Σ c Kᵀ Q as few stacked pieces: all K with proportional partners make one linear form, or all Q, whichever gives
+    fewer pieces."""
+    by_k = _pieces({(k, q): c for (k, q), c in pivot.items()})
+    by_q = _pieces({(q, k): c for (k, q), c in pivot.items()})
     if len(by_q) < len(by_k):
-        return tuple((tuple(ks), ((q, Fraction(1)),)) for q, ks in by_q.items())
-    return tuple((((k, Fraction(1)),), tuple(qs)) for k, qs in by_k.items())
+        return tuple((partners, forms) for forms, partners in by_q)
+    return tuple(by_k)
+
+
+def _pieces(entries: dict[tuple[Ref, Ref], Fraction]) -> list[tuple[_Form, _Form]]:
+    """(linear form of first letters, linear form of their partners), for first letters with proportional partners."""
+    rows: dict[Ref, dict[Ref, Fraction]] = {}
+    for (first, second), c in entries.items():
+        rows.setdefault(first, {})[second] = c
+    groups: dict[_Direction, list[tuple[Ref, Fraction]]] = {}
+    for first, row in rows.items():
+        ((_, lead), *_) = ordered = sorted(row.items())
+        direction = tuple((second, c / lead) for second, c in ordered)
+        groups.setdefault(direction, []).append((first, lead))
+    pieces = []
+    for direction, firsts in groups.items():
+        scale = firsts[0][1]  # a piece of one letter keeps its coefficient on the other side, as a float has it
+        forms = tuple((first, lead / scale) for first, lead in firsts)
+        pieces.append((forms, tuple((second, c * scale) for second, c in direction)))
+    return pieces

@@ -21,7 +21,7 @@ from .binding import as_numeric, bind_sizes, definition_of
 from .dims import Dim, describe_shape, stacked
 from .errors import CompileError, InputError, ProgramError, ShapeError, TraceError, location_of, user_frame
 from .expr import Expr, lift, pointwise
-from .graph import Fact, Graph, OutputSpec
+from .graph import Graph, OutputSpec
 from .ops import POINTWISE
 from .tracer import Tracer
 
@@ -163,7 +163,8 @@ def outer(u: Any, v: Any) -> Any:
 
 
 def vstack(a: Any, b: Any) -> Any:
-    """Two inputs (or an input and zeros) with the same columns, one above the other: shape (n + m, d) or (n + m,).
+    """Two inputs (or an input and zeros) with the same columns, one above the other: shape (n + m, d) or (n + m,); a
+    vector below a matrix is one more row.
 
     In the stream they share rows, b on the tokens behind a: examples and queries. `Z[:n]` (with n = hw.dim("n")) reads
     the part of the examples; `Z[n:]` may be returned. Raises ShapeError or TraceError for anything but inputs.
@@ -171,7 +172,7 @@ def vstack(a: Any, b: Any) -> Any:
     if not isinstance(a, Expr) or not isinstance(b, Expr):
         if isinstance(a, Expr) or isinstance(b, Expr):
             raise TraceError("hw.vstack takes two inputs, got an array", where=location_of(user_frame()))
-        return np.concatenate([a, b])
+        return np.vstack([a, b]) if np.ndim(a) == 2 else np.concatenate([a, b])
     a.tracer.note_names()
     if any(x.tracer.nodes[x.number].op not in ("input", "zeros") for x in (a, b)):
         raise TraceError(
@@ -180,7 +181,9 @@ def vstack(a: Any, b: Any) -> Any:
             rule="stacking is placing, not computing: attention does not move computed values between tokens",
             fix="stack the inputs, then compute with the stack",
         )
-    if not a.ndim or a.ndim != b.ndim or a.dims[1:] != b.dims[1:]:
+    if a.ndim == 2 and b.ndim == 1:  # one more row
+        b = Expr(b.tracer, b.tracer.transpose(b.number), 2)
+    if not a.ndim or a.ndim != b.ndim or a.tracer.nodes[a.number].shape[1] != b.tracer.nodes[b.number].shape[1]:
         raise ShapeError(
             f"hw.vstack cannot stack {describe_shape(a.dims)} and {describe_shape(b.dims)}: the columns differ",
             where=location_of(user_frame()),
@@ -198,37 +201,6 @@ def diag(v: Any) -> Any:
         raise ShapeError(f"hw.diag takes a vector, got {describe_shape(v.dims)}", where=location_of(user_frame()))
     n = v.dims[0]
     return Expr(v.tracer, v.tracer.node("diag", (v.number,), None, (n, n)), 2)
-
-
-def symmetric(value: Any) -> Any:
-    """States that a square matrix is symmetric. The compiler may use it; verification and each run check it."""
-    return _stated("symmetric", value, None, None)
-
-
-def spectrum(value: Any, within: tuple[float, float], fix: str | None = None) -> Any:
-    """States that a symmetric matrix has its eigenvalues strictly above within[0] or equal to 0, and below within[1].
-
-    Each run checks it and raises AssumptionError, naming this line, when the data break it. `fix` is printed then.
-    """
-    lo, hi = within
-    if not lo < hi:
-        raise ProgramError(f"the interval ({lo}, {hi}) is empty", where=location_of(user_frame()), fix="give lo < hi")
-    return _stated("spectrum", value, (float(lo), float(hi)), fix)
-
-
-def _stated(kind: str, value: Any, bounds: tuple[float, float] | None, fix: str | None) -> Any:
-    if not isinstance(value, Expr):
-        return value
-    value.tracer.note_names()
-    if value.ndim != 2 or value.dims[0] != value.dims[1]:
-        raise ShapeError(
-            f"hw.{kind} takes a square matrix, got {value.tracer.name_of(value.number)} {describe_shape(value.dims)}",
-            where=location_of(user_frame()),
-            rule="rows and columns have the same dimension, by name",
-            fix="state it of a square matrix, for example A.T @ A",
-        )
-    value.tracer.facts.append(Fact(kind, value.number, location_of(user_frame()), bounds, fix))
-    return value
 
 
 def _named(name: str) -> Callable[[Any], Any]:

@@ -14,7 +14,7 @@ from fractions import Fraction
 from .algebra import Algebra, Letter, Poly, Word
 from .dims import Shape, size_of
 from .errors import ArchitectureError, Location
-from .graph import Graph, Node, count_uses
+from .graph import SYMMETRIC, Graph, Node, count_uses
 from .ir import Leaf, Plan, Value
 from .ops import OPS
 
@@ -86,7 +86,7 @@ class _Selection:
         self.polys: dict[int, Poly] = {}
         self.uses = count_uses(graph)
         self.factors, self.carried = factors(graph), carried_variables(graph)
-        self.stated = {fact.node for fact in graph.facts if fact.kind in ("symmetric", "spectrum")}
+        self.stated = {fact.node for fact in graph.facts if fact.kind in SYMMETRIC}
 
     def plan(self) -> Plan:
         cut_out = {spec.node for spec in self.graph.outputs if self.graph.nodes[spec.node].op in ("top", "bottom")}
@@ -133,7 +133,7 @@ class _Selection:
             poly = self.product(node.args[0], node.args[1])
         else:
             raise ArchitectureError(f"{node.op} needs a feed-forward part", where=node.where)
-        if poly.degree() >= 2 and self.kept(index):
+        if (poly.degree() >= 2 and self.kept(index)) or (len(poly.terms) >= 2 and self.updated(index)):
             atom, flipped = self.as_value(poly, index, self.graph.label(index))
             poly = algebra.transpose(algebra.atom(atom)) if flipped else algebra.atom(atom)
         return poly
@@ -156,6 +156,11 @@ class _Selection:
         shared, named = self.uses[index] > 1, index in self.graph.labels
         carried = index in self.factors or variable(self.graph.label(index)) in self.carried
         return {"shared": shared, "named": named, "either": shared or named, "carried": named and carried}[self.choices.keep]
+
+    def updated(self, index: int) -> bool:
+        """Whether "carried" keeps this linear combination: the new value of a variable that a loop adds to."""
+        label = self.graph.labels.get(index)
+        return self.choices.keep == "carried" and label is not None and variable(label) in self.carried
 
     def leaf(self, leaf: Leaf, shape: Shape, name: str, node: int | None) -> int:
         symmetric = leaf.node in self.stated or leaf.kind in ("spread", "eye")

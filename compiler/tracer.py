@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from .dims import Dim, Shape
-from .errors import Location, ProgramError, location_of, user_frame
-from .graph import Fact, Graph, InputSpec, Node, OutputSpec
+from .errors import Location, ProgramError, location_of, program_frame, user_frame
+from .graph import Fact, Graph, InputSpec, Node, OutputSpec, Residual
 from .ops import OPS, Constant
 
 #: Products of compile-time arrays above this many scalar multiplications stay in the graph.
@@ -57,6 +57,7 @@ class Tracer:
         self.nodes: list[Node] = []
         self.inputs: list[InputSpec] = []
         self.facts: list[Fact] = []
+        self.residuals: list[Residual] = []
         self._numbers: dict[Node, int] = {}
         self._names: dict[int, str] = {}
 
@@ -150,7 +151,7 @@ class Tracer:
 
     def note_names(self) -> None:
         """Names the values that the user's variables hold now: labels for errors, rows and proofs."""
-        frame = user_frame()
+        frame = program_frame()
         if frame is not None:
             for name, value in frame.f_locals.items():
                 if getattr(value, "tracer", None) is self:
@@ -182,4 +183,5 @@ class Tracer:
             labels,
             tuple(self.facts),
             single,
+            tuple(self.residuals),
         )

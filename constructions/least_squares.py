@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from ..compiler.program import Matrix, Vector, eye, program, spectrum
+from ..compiler.program import Matrix, Vector, eye, program
+from ..compiler.statements import spectrum
 from .claims import GIANNOU, PaperClaim
 from .parameters import STEPS, Parameter, size
 from .registry import Construction, Variant

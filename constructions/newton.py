@@ -7,7 +7,8 @@ from functools import reduce
 from operator import matmul
 from typing import Any
 
-from ..compiler.program import Matrix, eye, program, spectrum
+from ..compiler.program import Matrix, eye, program
+from ..compiler.statements import spectrum
 from .claims import GIANNOU, PaperClaim
 from .parameters import STEPS, Parameter, size
 from .registry import Construction, Variant

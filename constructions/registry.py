@@ -73,9 +73,14 @@ class Construction:
 
 
 def _library() -> dict[str, Construction]:
-    from . import least_squares, newton
+    from . import first_order, least_squares, minimal, newton
 
-    found = [*newton.CONSTRUCTIONS, *least_squares.CONSTRUCTIONS]
+    found = [
+        *newton.CONSTRUCTIONS,
+        *least_squares.CONSTRUCTIONS,
+        *minimal.CONSTRUCTIONS,
+        *first_order.CONSTRUCTIONS,
+    ]
     return {construction.name: construction for construction in found}
 
 

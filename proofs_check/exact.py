@@ -94,8 +94,16 @@ def wrong_encoding(graph: Graph, placed: Placed) -> str | None:
         return None
     op = graph.nodes[placed.node].op
     args = {graph.nodes[arg].op for arg in graph.nodes[placed.node].args}
-    placeable = {"input": set(), "constant": set(), "ones": set(), "spread": {"input"}, "vstack": {"input", "zeros"}}
-    if placed.kind != op or op not in placeable or not args <= placeable[op]:
+    placeable = {
+        "input": set(),
+        "constant": set(),
+        "ones": set(),
+        "spread": {"input"},
+        "vstack": {"input", "zeros", "transpose"},
+    }
+    flipped = [graph.nodes[arg].args[0] for arg in graph.nodes[placed.node].args if graph.nodes[arg].op == "transpose"]
+    computed = any(graph.nodes[arg].op != "input" for arg in flipped)
+    if placed.kind != op or op not in placeable or not args <= placeable[op] or computed:
         return f"the encoding places {placed.name} as {placed.kind}, but it is computed ({op})"
     return None
 

@@ -45,12 +45,16 @@ def _check_fact(graph: Graph, fact: Fact, value: np.ndarray, slack: float) -> No
         return
     lo, hi = fact.bounds
     eigenvalues = np.linalg.eigvalsh(value)
-    smallest, largest = float(eigenvalues[0]), float(eigenvalues[-1])
     allowed = slack * len(value) * max(scale, abs(hi), abs(lo))
-    if largest >= hi or smallest < lo - allowed:
-        outside = largest if largest >= hi else smallest
+    too_large = eigenvalues[-1] >= hi if fact.kind == "spectrum" else eigenvalues[-1] > hi + allowed
+    small = eigenvalues < lo - allowed
+    if fact.kind == "interval or 0":
+        small &= np.abs(eigenvalues) > allowed
+    if too_large or small.any():
+        outside = float(eigenvalues[-1] if too_large else eigenvalues[small][0])
+        interval = f"({lo:.6g}, {hi:.6g})" if fact.kind == "spectrum" else f"[{lo:.6g}, {hi:.6g}]"
         raise AssumptionError(
-            f"{graph.name}: the spectrum of {name} reaches {outside:.6g}: expected within ({lo:.6g}, {hi:.6g})",
+            f"{graph.name}: the spectrum of {name} reaches {outside:.6g}: expected within {interval}",
             where=fact.where,
             rule="the weights were compiled for this interval; outside it the iteration diverges",
             fix=fact.fix or "rescale the data, or compile for the spectrum that the data have",

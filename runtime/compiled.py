@@ -317,9 +317,11 @@ class Compiled:
         graph, parts = self.artifact.graph, []
         for arg in node.args:
             spec = graph.nodes[arg]
+            source = graph.nodes[spec.args[0]] if spec.op == "transpose" else spec
             size = [size_of(dim, graph.sizes) for dim in spec.shape]
             zeros = torch.zeros(size, dtype=prepared.dtype, device=prepared.device)
-            parts.append(prepared.tensors[spec.attr] if spec.op == "input" else zeros)
+            value = prepared.tensors[source.attr] if source.op == "input" else zeros
+            parts.append(value.mT if spec.op == "transpose" else value)
         return torch.cat([part.expand(*prepared.batch, *part.shape[-2:]) for part in parts], dim=-2)
 
     @cached_property

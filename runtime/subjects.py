@@ -28,7 +28,8 @@ _USERS_PROGRAM = re.compile(r"(?P<file>.+\.py)(:(?P<name>\w+))?")
 
 
 def parse_settings(pairs: Sequence[str]) -> dict[str, Any]:
-    """`["d=8", "alpha=1/10", "B=@b.npy"]` as values: ints, floats, fractions, true and false, arrays, else text.
+    """`["d=8", "alpha=1/10", "spectrum=0.1,2", "B=@b.npy"]` as values: ints, floats, fractions, true and false, tuples of
+    these, arrays, else text.
 
     Raises CompileError for a pair that cannot be read or a name given twice.
     """
@@ -54,6 +55,8 @@ def parse_value(text: str) -> Any:
         if int(bottom) == 0:
             raise CompileError(f"--set got {text!r}: the denominator is 0", fix="give a fraction p/q with q ≥ 1")
         return Fraction(int(top), int(bottom))
+    if "," in text:
+        return tuple(parse_value(part) for part in text.split(","))
     if text.lower() in ("true", "false"):
         return text.lower() == "true"
     try:

@@ -1,0 +1,56 @@
+"""What a program states about its values: facts that the compiler may use, and that verification and each run check."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .dims import describe_shape
+from .errors import ProgramError, ShapeError, location_of, user_frame
+from .expr import Expr
+from .graph import Fact, Residual
+
+
+def symmetric(value: Any) -> Any:
+    """States that a square matrix is symmetric. The compiler may use it; verification and each run check it."""
+    return _stated("symmetric", value, None, None)
+
+
+def spectrum(
+    value: Any, within: tuple[float, float], fix: str | None = None, *, closed: bool = False, zero: bool = False
+) -> Any:
+    """States that a symmetric matrix has its eigenvalues in an interval: from within[0] to strictly below within[1].
+
+    closed: the upper end belongs to the interval. zero: eigenvalues 0 are allowed too. Each run checks it (up to
+    rounding) and raises AssumptionError, naming this line, when the data break it. `fix` is printed then.
+    """
+    lo, hi = within
+    if not (lo < hi or (closed and lo == hi)):
+        raise ProgramError(f"the interval ({lo}, {hi}) is empty", where=location_of(user_frame()), fix="give lo < hi")
+    kind = "spectrum" if not closed else "interval or 0" if zero else "interval"
+    return _stated(kind, value, (float(lo), float(hi)), fix)
+
+
+def residual(solution: Any, **statement: Any) -> None:
+    """States that `solution` is approximate (see `graph.Residual`); only helpers such as `hw.solve` use it.
+
+    Values in `roots`, `squares` and `ones` are traced values; run on numbers, it does nothing.
+    """
+    if isinstance(solution, Expr):
+        for key in ("roots", "squares", "ones"):
+            statement[key] = tuple(value.number for value in statement.get(key, ()))
+        solution.tracer.residuals.append(Residual(solution.number, **statement, where=location_of(user_frame())))
+
+
+def _stated(kind: str, value: Any, bounds: tuple[float, float] | None, fix: str | None) -> Any:
+    if not isinstance(value, Expr):
+        return value
+    value.tracer.note_names()
+    if value.ndim != 2 or value.dims[0] != value.dims[1]:
+        raise ShapeError(
+            f"hw.{kind} takes a square matrix, got {value.tracer.name_of(value.number)} {describe_shape(value.dims)}",
+            where=location_of(user_frame()),
+            rule="rows and columns have the same dimension, by name",
+            fix="state it of a square matrix, for example A.T @ A",
+        )
+    value.tracer.facts.append(Fact(kind, value.number, location_of(user_frame()), bounds, fix))
+    return value

@@ -1,0 +1,110 @@
+"""First-order iterations for least squares, one step a layer: for comparison with the second-order ones.
+
+The residual of the labels r = y − Aw is kept instead of w: r ← r − η A Aᵀ r, and predictions grow by η Q Aᵀ r. The same
+head does both (examples and queries share rows), so a step is one layer of one head.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from ..compiler.errors import CompileError
+from ..compiler.program import Matrix, Vector, dim, program, vstack, zeros
+from ..compiler.statements import spectrum as states
+from .claims import PaperClaim
+from .minimax import Interval, check_interval
+from .parameters import Parameter, size
+from .registry import Construction, Variant
+from .solve import number
+
+_MOST = 20_000
+
+
+def chebyshev_rates(interval: Interval, steps: int) -> tuple[Fraction, ...]:
+    """1/λ_j at the roots λ_j of the minimax polynomial of that degree, in Leja order, which keeps partial products small.
+
+    Source: Young 1953 for the rates; Leja ordering as in Calvetti and Reichel 1996.
+    """
+    l, u = float(interval.lower), float(interval.upper)
+    roots = (u + l) / 2 + (u - l) / 2 * np.cos((2 * np.arange(steps) + 1) * np.pi / (2 * steps))
+    order, distance = [0], np.zeros(steps)
+    with np.errstate(divide="ignore"):
+        for _ in range(steps - 1):
+            distance += np.log(np.abs(roots - roots[order[-1]]) / (u if u == l else u - l))
+            distance[order] = -np.inf
+            order.append(int(np.argmax(distance)))
+    return tuple(Fraction(float(1 / roots[j])) for j in order)
+
+
+def chebyshev_steps(interval: Interval) -> int:
+    """The fewest steps with 1/T_steps(t) ≤ tol, t = (u + l)/(u − l)."""
+    if interval.degenerate:
+        return 1
+    t = (interval.upper + interval.lower) / (interval.upper - interval.lower)
+    return max(1, math.ceil(math.acosh(1 / float(interval.tol)) / math.acosh(float(t)) * (1 - 1e-12)))
+
+
+@program
+def chebyshev(A: Matrix["n", "d"], y: Vector["n"], Q: Matrix["m", "d"], *, spectrum, steps):
+    interval = check_interval("chebyshev", spectrum, 0.5)
+    S = A.T @ A
+    states(S, within=(float(interval.lower), float(interval.upper)), closed=True, zero=True)
+    rates = chebyshev_rates(interval, steps)
+    n = dim("n")
+    Z = vstack(A, Q)
+    r = vstack(y, zeros("m"))
+    p = number(rates[0], A) * Z @ A.T @ r[:n]
+    r = r - number(rates[0], A) * Z @ A.T @ r[:n]
+    for rate in rates[1:]:
+        p = p + number(rate, A) * Z @ A.T @ r[:n]
+        r = r - number(rate, A) * Z @ A.T @ r[:n]
+    return p[n:]
+
+
+_CHEBYSHEV = PaperClaim(
+    "Young 1953",
+    "Richardson's iteration with Chebyshev rates",
+    "the iteration; the figures are ours",
+    depth="steps",
+    heads="1",
+    rows="2*d + 4",
+    error="1/T_steps((u + l)/(u − l)) relative to ‖w‖",
+)
+
+
+def _chebyshev(values: Mapping[str, Any]) -> Variant:
+    interval = check_interval("chebyshev", values["spectrum"], values["tol"] if values["tol"] is not None else 0.5)
+    steps = chebyshev_steps(interval) if values["steps"] is None else values["steps"]
+    if steps > _MOST:
+        raise CompileError(
+            f"chebyshev: {steps} layers for tol = {values['tol']} at κ = {interval.kappa:.3g}: expected at most {_MOST}",
+            fix="use least_squares_minimal, or pass steps=",
+        )
+    constants = {"spectrum": values["spectrum"], "steps": steps}
+    return Variant(chebyshev, constants, optimize="heads", claim=replace(_CHEBYSHEV, depth=str(steps)))
+
+
+CONSTRUCTIONS = (
+    Construction(
+        "chebyshev",
+        "least squares by gradient steps with Chebyshev rates, one head, one step a layer",
+        chebyshev,
+        _CHEBYSHEV,
+        (
+            size("n", "examples in context"),
+            size("d", "features"),
+            size("m", "queries in one pass: input Q (m × d)"),
+            Parameter("spectrum", "interval", "(l, u) that contains the nonzero eigenvalues of AᵀA"),
+            Parameter("steps", "size", "gradient steps, one a layer; or give tol", default=None),
+            Parameter("tol", "tolerance", "takes the fewest steps with that error bound", default=None),
+        ),
+        _chebyshev,
+        needs=lambda values: ("tol",) if values["steps"] is None else (),
+    ),
+)
