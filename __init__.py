@@ -53,6 +53,7 @@ from .compiler.program import (
     zeros,
 )
 from .compiler.statements import spectrum, symmetric
+from .constructions import iterations
 from .constructions.solve import inverse, solve
 from .proofs_check.certificate import Certificate, Claim, Proved, Refuted, Unknown
 from .runtime.api import compile, verify
@@ -94,6 +95,7 @@ __all__ = [
     "exp",
     "eye",
     "inverse",
+    "iterations",
     "load",
     "ones",
     "outer",

@@ -6,15 +6,12 @@ head does both (examples and queries share rows), so a step is one layer of one 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
-from ..compiler.errors import CompileError
 from ..compiler.program import Matrix, Vector, dim, program, vstack, zeros
 from ..compiler.statements import spectrum as states
 from .claims import PaperClaim
@@ -22,8 +19,6 @@ from .minimax import Interval, check_interval
 from .parameters import Parameter, size
 from .registry import Construction, Variant
 from .solve import number
-
-_MOST = 20_000
 
 
 def chebyshev_rates(interval: Interval, steps: int) -> tuple[Fraction, ...]:
@@ -40,14 +35,6 @@ def chebyshev_rates(interval: Interval, steps: int) -> tuple[Fraction, ...]:
             distance[order] = -np.inf
             order.append(int(np.argmax(distance)))
     return tuple(Fraction(float(1 / roots[j])) for j in order)
-
-
-def chebyshev_steps(interval: Interval) -> int:
-    """The fewest steps with 1/T_steps(t) ≤ tol, t = (u + l)/(u − l)."""
-    if interval.degenerate:
-        return 1
-    t = (interval.upper + interval.lower) / (interval.upper - interval.lower)
-    return max(1, math.ceil(math.acosh(1 / float(interval.tol)) / math.acosh(float(t)) * (1 - 1e-12)))
 
 
 @program
@@ -79,15 +66,7 @@ _CHEBYSHEV = PaperClaim(
 
 
 def _chebyshev(values: Mapping[str, Any]) -> Variant:
-    interval = check_interval("chebyshev", values["spectrum"], values["tol"] if values["tol"] is not None else 0.5)
-    steps = chebyshev_steps(interval) if values["steps"] is None else values["steps"]
-    if steps > _MOST:
-        raise CompileError(
-            f"chebyshev: {steps} layers for tol = {values['tol']} at κ = {interval.kappa:.3g}: expected at most {_MOST}",
-            fix="use least_squares_minimal, or pass steps=",
-        )
-    constants = {"spectrum": values["spectrum"], "steps": steps}
-    return Variant(chebyshev, constants, optimize="heads", claim=replace(_CHEBYSHEV, depth=str(steps)))
+    return Variant(chebyshev, {"spectrum": values["spectrum"], "steps": values["steps"]}, optimize="heads")
 
 
 CONSTRUCTIONS = (
@@ -101,10 +80,8 @@ CONSTRUCTIONS = (
             size("d", "features"),
             size("m", "queries in one pass: input Q (m × d)"),
             Parameter("spectrum", "interval", "(l, u) that contains the nonzero eigenvalues of AᵀA"),
-            Parameter("steps", "size", "gradient steps, one a layer; or give tol", default=None),
-            Parameter("tol", "tolerance", "takes the fewest steps with that error bound", default=None),
+            Parameter("steps", "size", "gradient steps, one a layer"),
         ),
         _chebyshev,
-        needs=lambda values: ("tol",) if values["steps"] is None else (),
     ),
 )

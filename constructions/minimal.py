@@ -126,29 +126,31 @@ def _predictions(A, y, Q, spectrum, tol):
     start = _linear_start(A, y, Z, plan.alpha) if plan.quartic is None else _quartic_start(A, y, Z, plan.quartic)
     E, X, z, p, scale = start
     p = _tripled(A, E, X, z, p, scale, plan.chain.tripling)
-    _state(p, A, (y, Q), 1, plan)
-    return p
+    n = dim("n")
+    answer = p[n:] if Q.ndim == 2 else p[n]
+    _state(answer, A, (y, Q), 1, plan)
+    return answer
 
 
 @program
 def least_squares_minimal(A: Matrix["n", "d"], y: Vector["n"], Q: Matrix["m", "d"], *, spectrum, tol):
-    return _predictions(A, y, Q, spectrum, tol)[dim("n") :]
+    return _predictions(A, y, Q, spectrum, tol)
 
 
 @program
 def least_squares_minimal_one(A: Matrix["n", "d"], y: Vector["n"], q: Vector["d"], *, spectrum, tol):
-    return _predictions(A, y, q, spectrum, tol)[dim("n")]
+    return _predictions(A, y, q, spectrum, tol)
 
 
-@program
-def least_squares_block(A: Matrix["n", "d"], y: Vector["n"], Q: Matrix["m", "d"], *, spectrum, tol):
+def _block_predictions(A, y, Q, spectrum, tol):
+    """The same on d × d blocks, T = SX; E = QR, so that p = QXAᵀy grows without X and no layer is left for reading out."""
     plan = plan_minimal(_interval(A, spectrum, tol, power=1), quartic=False)
     I, alpha = eye("d"), number(plan.alpha, A)
     T = alpha * A.T @ A
     w = alpha * A.T @ y
     E = Q - alpha * Q @ A.T @ A
     p = alpha * Q @ A.T @ y
-    for a in plan.chain.tripling:  # E = QR, so that p = QXAᵀy grows without X, and no layer is left for reading out
+    for a in plan.chain.tripling:
         a = number(a, A)
         p = p + a * E @ (2 * I - T) @ w
         E_next = E - a * E @ (2 * I - T) @ T
@@ -157,6 +159,16 @@ def least_squares_block(A: Matrix["n", "d"], y: Vector["n"], Q: Matrix["m", "d"]
         E, T = E_next, T_next
     _state(p, A, (y, Q), 1, plan)
     return p
+
+
+@program
+def least_squares_block(A: Matrix["n", "d"], y: Vector["n"], Q: Matrix["m", "d"], *, spectrum, tol):
+    return _block_predictions(A, y, Q, spectrum, tol)
+
+
+@program
+def least_squares_block_one(A: Matrix["n", "d"], y: Vector["n"], q: Vector["d"], *, spectrum, tol):
+    return _block_predictions(A, y, q, spectrum, tol)
 
 
 @program
@@ -188,12 +200,22 @@ _WEIGHTS = replace(_THEOREM, heads="1", rows="3*d + 2", corrected="the figures a
 
 def _minimal(values: Mapping[str, Any]) -> Variant:
     constants = {name: values[name] for name in ("spectrum", "tol")}
-    if values["form"] == "weights":
-        return Variant(least_squares_weights, constants, optimize="heads", claim=_WEIGHTS)
+    one = values["m"] is None
     if values["form"] == "block":
-        return Variant(least_squares_block, constants, claim=_BLOCK)
-    return Variant(least_squares_minimal_one if values["m"] is None else least_squares_minimal, constants)
+        return Variant(least_squares_block_one if one else least_squares_block, constants, claim=_BLOCK)
+    return Variant(least_squares_minimal_one if one else least_squares_minimal, constants)
 
+
+def _weights(values: Mapping[str, Any]) -> Variant:
+    constants = {name: values[name] for name in ("spectrum", "tol")}
+    return Variant(least_squares_weights, constants, optimize="heads")
+
+
+_DATA = (size("n", "examples in context"), size("d", "features"))
+_GOAL = (
+    Parameter("spectrum", "interval", "(l, u) that contains the nonzero eigenvalues of AᵀA"),
+    Parameter("tol", "tolerance", "bound of ‖I − SX‖₂, so of the error relative to ‖w‖"),
+)
 
 CONSTRUCTIONS = (
     Construction(
@@ -202,20 +224,19 @@ CONSTRUCTIONS = (
         least_squares_minimal_one,
         _THEOREM,
         (
-            size("n", "examples in context"),
-            size("d", "features"),
+            *_DATA,
             Parameter("m", "size", "queries in one pass: input Q (m × d); without it one query, input q", default=None),
-            Parameter("spectrum", "interval", "(l, u) that contains the nonzero eigenvalues of AᵀA"),
-            Parameter("tol", "tolerance", "bound of ‖I − SX‖₂, so of the error relative to ‖w‖"),
-            Parameter(
-                "form",
-                "choice",
-                'polynomials on "tokens" (narrowest, any n), on d × d "block"s (needs m), or "weights": w itself, one head',
-                "tokens",
-                ("tokens", "block", "weights"),
-            ),
+            *_GOAL,
+            Parameter("form", "choice", 'polynomials on "tokens" or on d × d "block"s', "tokens", ("tokens", "block")),
         ),
         _minimal,
-        needs=lambda values: ("m",) if values["form"] == "block" else (),
+    ),
+    Construction(
+        "least_squares_weights",
+        "the weight vector w itself in the fewest layers, one head",
+        least_squares_weights,
+        _WEIGHTS,
+        (*_DATA, *_GOAL),
+        _weights,
     ),
 )

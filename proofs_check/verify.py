@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..compiler.artifact import Artifact
+from ..compiler.graph import Residual
 from .certificate import Certificate, Claim, Proved, Refuted, Unknown, Verdict
 from .exact import check_exactly, depth_lower_bound, exact_degree
+from .lower_bounds import show_degree, stated_bounds
+from .residual import check_residual
 from .symbolic import prove_for_all_dimensions
 
 if TYPE_CHECKING:
@@ -25,9 +28,25 @@ def verify_artifact(artifact: Artifact, bounds: Bounds | None = None) -> Certifi
         Claim("exact", f"every output equals the program's at {sizes}, without rounding", equality),
         _degree_claim(artifact, degrees),
     ]
+    for residual in artifact.graph.residuals:
+        claims += _residual_claims(artifact, residual)
     if bounds is not None:
         claims += bounds.check(artifact)
     return Certificate(f"{artifact.graph.name} ({sizes})", tuple(claims))
+
+
+def _residual_claims(artifact: Artifact, residual: Residual) -> list[Claim]:
+    """The tolerance that an approximate solution states and, where layers start from the data, how few layers there can be."""
+    graph, span = artifact.graph, f"[{float(residual.lower):.6g}, {float(residual.upper):.6g}]"
+    statement = f"‖I − SX‖₂ ≤ {float(residual.tol):.6g} for every S with its eigenvalues in {span} ({residual.method})"
+    claims = [Claim("residual", statement, check_residual(graph, residual))]
+    for bound in stated_bounds(graph, residual):
+        statement = f"{artifact.depth} layers; {bound.value} are needed for this tolerance, by whatever weights"
+        gap = "the fewest possible" if artifact.depth == bound.value else f"{artifact.depth - bound.value} above the bound"
+        short = Refuted(f"{artifact.depth} layers are fewer than the bound of {bound.value}")
+        verdict = Proved(f"{bound.argument}; {gap}; assumes {bound.assumes}") if artifact.depth >= bound.value else short
+        claims.append(Claim("fewest", statement, verdict))
+    return claims
 
 
 def _degree_claim(artifact: Artifact, degrees: dict[str, int | None]) -> Claim:
@@ -39,7 +58,7 @@ def _degree_claim(artifact: Artifact, degrees: dict[str, int | None]) -> Claim:
         return Claim("depth", f"{depth} layers", verdict)
     degree = max(known)
     bound = depth_lower_bound(degree)
-    text = f"{degree}" if degree < 10**12 else f"about 10^{len(str(degree)) - 1}"
+    text = show_degree(degree)
     if depth < bound:
         verdict = Refuted(f"{depth} layers reach degree {3**depth}, the program has degree {text}")
     else:

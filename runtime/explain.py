@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from fractions import Fraction
 from typing import Any
 
@@ -13,10 +13,13 @@ from ..compiler.layout import Labels, transposed_name
 from ..compiler.weights import Block, HeadWeights
 from ..proofs_check.bounds import Bounds
 from ..proofs_check.exact import depth_lower_bound
+from ..proofs_check.lower_bounds import LowerBound, best, lower_bounds
 
 
-def explain_json(artifact: Artifact, bounds: Bounds | None, degrees: Mapping[str, int | None]) -> dict[str, Any]:
-    """Everything `explain_text` prints, as plain data."""
+def explain_json(
+    artifact: Artifact, bounds: Bounds | None, degrees: Mapping[str, int | None], extra: Sequence[LowerBound] = ()
+) -> dict[str, Any]:
+    """Everything `explain_text` prints, as plain data. `extra`: lower bounds that the program's problem has besides."""
     degree = max((d for d in degrees.values() if d is not None), default=None)
     return {
         "program": artifact.graph.name,
@@ -31,6 +34,7 @@ def explain_json(artifact: Artifact, bounds: Bounds | None, degrees: Mapping[str
         "nonzeros": artifact.nonzeros,
         "degree": degree,
         "depth_lower_bound": None if degree is None else depth_lower_bound(degree),
+        "lower_bounds": [asdict(bound) for bound in sorted([*lower_bounds(artifact, degrees), *extra], key=_kind)],
         "paper": None
         if bounds is None
         else {"source": bounds.source, "depth": bounds.depth, "heads": bounds.heads, "rows": bounds.rows},
@@ -40,9 +44,12 @@ def explain_json(artifact: Artifact, bounds: Bounds | None, degrees: Mapping[str
     }
 
 
-def explain_text(artifact: Artifact, bounds: Bounds | None, degrees: Mapping[str, int | None]) -> str:
-    """The layer table for people: heads in the paper's notation, rows with their names, figures beside the paper's."""
-    data = explain_json(artifact, bounds, degrees)
+def explain_text(
+    artifact: Artifact, bounds: Bounds | None, degrees: Mapping[str, int | None], extra: Sequence[LowerBound] = ()
+) -> str:
+    """The layer table for people: heads in the paper's notation, rows with their names, and the figures beside the
+    paper's and the lower bounds, each with its argument."""
+    data = explain_json(artifact, bounds, degrees, extra)
     sizes = ", ".join(f"{name} = {size}" for name, size in data["sizes"].items())
     lines = [f"{data['program']} ({sizes}) on {data['architecture']} attention: H ← H + Σ W_V H (W_K H)ᵀ (W_Q H)", ""]
     lines.append("input    " + _row_line(artifact.rows[0]))
@@ -64,24 +71,41 @@ def explain_text(artifact: Artifact, bounds: Bounds | None, degrees: Mapping[str
     return "\n".join([*lines, "", *_figures(data)])
 
 
+def _kind(bound: LowerBound) -> tuple[bool, int]:
+    return not bound.any_products, ("layers", "heads", "rows").index(bound.what)
+
+
 def _figures(data: dict[str, Any]) -> list[str]:
     paper = data["paper"] or {"depth": None, "heads": None, "rows": None, "source": None}
-    bound = data["depth_lower_bound"]
-    rows = [("", "this model", "paper" if paper["source"] else "", "lower bound")]
-    rows.append(("layers", data["depth"], paper["depth"], bound))
-    rows.append(("heads", data["max_heads"], paper["heads"], ""))
-    rows.append(("rows (d_model)", data["d_model"], paper["rows"], ""))
-    rows.append(("parameters", f"{data['n_parameters']:,}", "", ""))
-    rows.append(("  stored once", f"{data['n_unique_parameters']:,}", "", ""))
-    rows.append(("  nonzero", f"{data['nonzeros']:,}", "", ""))
-    text = [f"{a:<16}{_cell(b):>14}{_cell(c):>10}{_cell(d):>14}" for a, b, c, d in rows]
+    bounds = [LowerBound(**bound) for bound in data["lower_bounds"]]
+    rows: list[tuple[Any, ...]] = [("", "this model", "paper" if paper["source"] else "", "lower bound", "these products")]
+    for name, what, have, claimed in (
+        ("layers", "layers", data["depth"], paper["depth"]),
+        ("heads", "heads", data["max_heads"], paper["heads"]),
+        ("rows (d_model)", "rows", data["d_model"], paper["rows"]),
+    ):
+        rows.append((name, have, claimed, best(bounds, what, any_products=True), best(bounds, what, any_products=False)))
+    rows.append(("parameters", f"{data['n_parameters']:,}", "", "", ""))
+    rows.append(("  stored once", f"{data['n_unique_parameters']:,}", "", "", ""))
+    rows.append(("  nonzero", f"{data['nonzeros']:,}", "", "", ""))
+    text = [f"{a:<16}{_cell(b):>14}{_cell(c):>10}{_cell(d):>14}{_cell(e):>16}".rstrip() for a, b, c, d, e in rows]
     if paper["source"]:
         text.append(f"paper: {paper['source']}")
-    if data["degree"] is None:
-        text.append("lower bound: not known (leading terms may cancel)")
-    else:
-        degree = data["degree"] if data["degree"] < 10**12 else f"10^{len(str(data['degree'])) - 1}"
-        text.append(f"lower bound: ⌈log₃ {degree}⌉, as the output has that degree and a layer at most triples it")
+    return [*text, "", *_arguments(data, bounds)]
+
+
+def _arguments(data: dict[str, Any], bounds: Sequence[LowerBound]) -> list[str]:
+    text = []
+    for any_products, title in ((True, "lower bound: for every plan"), (False, "these products: for what was chosen")):
+        text.append(title)
+        if any_products and data["degree"] is None:
+            text.append("  layers: the degree is not known (leading terms may cancel)")
+        for bound in bounds:
+            if bound.any_products == any_products:
+                text.append(f"  {bound.what + ' ≥ ' + str(bound.value):<14}  {bound.argument}")
+                text.append(f"  {'':<14}  assumes {bound.assumes}")
+    for proof in dict.fromkeys(bound.proof for bound in bounds if bound.proof):
+        text += ["", *proof.splitlines()]
     return text
 
 

@@ -84,6 +84,9 @@ def _values(parameter: Any) -> list[Any]:
         if parameter.low is not None and parameter.high is not None:
             return [parameter.low, 3, parameter.high]
         return [*([None] if parameter.default is None else []), _SIZES.get(parameter.name, 3)]
+    optional = [None] if parameter.default is None else []
+    if parameter.kind in ("interval", "tolerance"):
+        return [*optional, (Fraction(1, 100), Fraction(1)) if parameter.kind == "interval" else Fraction(1, 10)]
     return {"count": [0, 2], "positive": [Fraction(1, 8)], "nonnegative": [Fraction(1, 4)]}[parameter.kind]
 
 
