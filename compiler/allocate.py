@@ -18,10 +18,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
+from .carried import variable
 from .dims import Dim, size_of
+from .errors import ArchitectureError
 from .ir import Alternatives, Copy, Form, Layout, Ref, Schedule, Slot, SlotTerm, Term, whole
 from .place import identity_copy, is_identity
-from .select import variable
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,13 @@ def allocate(plan: Schedule, habits: Habits) -> Layout:
         try:
             return _Allocation(plan, must_be_clean, habits).layout()
         except _Leftovers as found:
-            assert not found.copies <= must_be_clean, "a copy that must be clean was written over leftovers"
+            if found.copies <= must_be_clean:
+                names = ", ".join(sorted(plan.placement.plan.values[copy.atom].name for copy in found.copies))
+                raise ArchitectureError(
+                    f"a product would sum over tokens on which {names} holds something else",
+                    rule="products sum over all tokens: one of the two values that are multiplied has to be zero on the others",
+                    fix="multiply by an input of its own, such as A, where the first rows Z[:n] of a stack stand twice",
+                ) from found
             must_be_clean |= found.copies
 
 

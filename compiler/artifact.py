@@ -31,6 +31,15 @@ class ValueHint:
 
 
 @dataclass(frozen=True)
+class Search:
+    """How the plan was found: the goal, how many candidates were laid out, and whether all were."""
+
+    goal: str
+    candidates: int
+    finished: bool
+
+
+@dataclass(frozen=True)
 class Artifact:
     graph: Graph
     architecture: Architecture
@@ -42,6 +51,7 @@ class Artifact:
     partition: tuple[tuple[int, Dim], ...]  # (first row, height) of every block of rows
     hints: tuple[ValueHint, ...]
     rows: tuple[Labels, ...]  # for every boundary 0 … depth
+    search: Search | None = None
 
     @property
     def depth(self) -> int:

@@ -6,15 +6,16 @@ Several equal programs are built and the best is kept (`optimize` says what best
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import product
+from time import perf_counter
 
 from .allocate import Habits, allocate, may_use_twins
 from .architecture import Architecture, check_legal
-from .artifact import Artifact
+from .artifact import Artifact, Search
 from .dims import size_of
-from .errors import CompileError
+from .errors import ArchitectureError, CompileError
 from .graph import Graph, check_graph, live_nodes
 from .hints import name_values
 from .ir import Layout, Plan, Schedule, SlotHead
@@ -37,6 +38,9 @@ GOALS = {
 
 #: Programs of more nodes than this are compiled from few candidates.
 LONG = 400
+
+#: Plans of more products than this are laid out in few ways, for the same reason.
+LARGE = 150
 
 #: How `place` may value rows: computed values dear or cheap (they may reuse dead rows), sizes as they are or alike.
 TASTES = tuple(Taste(computed, alike) for alike in (False, True) for computed in (1.5, 0.5))
@@ -61,12 +65,18 @@ class Compilation:
 
 
 def compile_graph(
-    graph: Graph, architecture: Architecture, optimize: str = "balanced", within: Mapping[str, int] | None = None
+    graph: Graph,
+    architecture: Architecture,
+    optimize: str = "balanced",
+    within: Mapping[str, int] | None = None,
+    time_limit: float | None = None,
 ) -> Artifact:
     """Compiles a graph; of equally deep candidates those within the limits ("heads", "rows") come first.
 
+    time_limit: seconds after which no further candidate is begun. Without one the result is always the same.
     Raises ArchitectureError for what cannot be expressed and CompileError for an unknown goal.
     """
+    begun = perf_counter()
     if optimize not in GOALS:
         raise CompileError(f"optimize={optimize!r} is not a goal", fix=f"choose one of {', '.join(map(repr, GOALS))}")
     check_graph(graph)
@@ -75,18 +85,45 @@ def compile_graph(
     if GOALS[optimize][0] == "depth":
         fewest = min(map(depth_of, plans))
         plans = [plan for plan in plans if depth_of(plan) == fewest]
+    plans.sort(key=words_of)  # stable: the simplest first
     merged = cache(merge)  # layers repeat, within a candidate and between candidates
     best: Compilation | None = None
-    for plan in plans:
-        for scheduled in schedules(plan):
-            for habits in habits_for(scheduled):
-                layout = allocate(scheduled, habits)
-                candidate = Compilation(layout, tuple(merged(terms) for terms in layout.layers))
-                if best is None or key(candidate, optimize, within or {}) < key(best, optimize, within or {}):
-                    best = candidate
-    assert best is not None
+    refused: ArchitectureError | None = None
+    tried, finished = 0, True
+    for plan, scheduled, habits in candidates(plans):
+        if time_limit is not None and best is not None and perf_counter() - begun > time_limit:
+            finished = False
+            break
+        tried += 1
+        try:
+            layout = allocate(scheduled, habits)
+        except ArchitectureError as error:  # another candidate may do
+            refused = error
+            continue
+        candidate = Compilation(layout, tuple(merged(terms) for terms in layout.layers))
+        if best is None or key(candidate, optimize, within or {}) < key(best, optimize, within or {}):
+            best = candidate
+    if best is None:
+        assert refused is not None
+        raise refused
     check_range(graph, best)
-    return emit(graph, architecture, best)
+    return replace(emit(graph, architecture, best), search=Search(optimize, tried, finished))
+
+
+def candidates(plans: list[Plan]) -> Iterator[tuple[Plan, Schedule, Habits]]:
+    """Every plan with every schedule and every way of allocating; of large plans, few."""
+    for plan in plans:
+        large = words_of(plan) > LARGE
+        for number, scheduled in enumerate(schedules(plan)):
+            for habits in habits_for(scheduled)[:1] if large else habits_for(scheduled):
+                yield plan, scheduled, habits
+            if large and number == 1:
+                break
+
+
+def words_of(plan: Plan) -> int:
+    """The products that a plan adds up."""
+    return sum(len(value.poly.terms) for value in plan.values.values() if value.poly is not None)
 
 
 def distinct_plans(graph: Graph, look_through: tuple[str, ...]) -> Iterator[Plan]:

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from .algebra import Algebra, Letter, Poly, Word
+from .carried import carried_variables, factors, variable
 from .dims import Shape, size_of
 from .errors import ArchitectureError, Location
 from .graph import SYMMETRIC, Graph, Node, count_uses
 from .ir import Leaf, Plan, Value
-from .ops import OPS
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Choices:
     forms: bool = True
     inline: str = "minor"
     parts: int = 3
-    max_terms: int = 24
+    max_terms: int = 24  # times ten with inline="all"
     max_degree: int = 27
 
 
@@ -44,45 +44,38 @@ def select(graph: Graph, choices: Choices) -> Plan:
     return _Selection(graph, choices).plan()
 
 
-def factors(graph: Graph) -> set[int]:
-    """The nodes that are multiplied, directly or inside a linear combination without a name."""
-    found: set[int] = set()
-    for index in reversed(range(len(graph.nodes))):
-        node = graph.nodes[index]
-        inside = index in found and index not in graph.labels
-        if OPS[node.op].role == "product" or inside:
-            found.update(node.args)
-    return found
+def fewest_layers(levels: tuple[int, ...], parts: int) -> int:
+    """The layer after which the product of letters can be stored, when each is there after its level and a layer
+    multiplies up to `parts` neighbours.
 
-
-def carried_variables(graph: Graph) -> set[str]:
-    """The user's variables that are updated by adding to their own old value: p in p = p + …."""
-    held: list[set[str]] = []  # the variables that a node is a sum of
-    found: set[str] = set()
-    for index, node in enumerate(graph.nodes):
-        linear = OPS[node.op].role == "linear"
-        below = set[str]().union(*(held[arg] for arg in node.args)) if linear else set()
-        name = variable(graph.labels[index]) if index in graph.labels else None
-        if name in below and name is not None:
-            found.add(name)
-        held.append({name} if name is not None else below)
-    return found
-
-
-def variable(label: str) -> str:
-    """The user's variable in a label: X for X[3]."""
-    return label.split("[")[0] if label.endswith("]") else label
+    Joining neighbours as soon as they are there leaves the fewest factors at every time, so it is optimal.
+    """
+    factors, level = list(levels), 0
+    while len(factors) > parts or any(at > level for at in factors):
+        joined: list[int] = []
+        run = 0
+        for at in [*factors, level + 1]:
+            if at <= level:
+                run += 1
+                continue
+            joined += [level] * -(-run // parts) + [at]
+            run = 0
+        factors, level = joined[:-1], level + 1
+    return level + 1
 
 
 class _Selection:
     def __init__(self, graph: Graph, choices: Choices) -> None:
         self.graph, self.choices = graph, choices
+        self.max_terms = choices.max_terms * (10 if choices.inline == "all" else 1)
         self.algebra = Algebra()
         self.values: dict[int, Value] = {}
         self.linear: dict[int, Poly] = {}  # atom of a form -> the linear polynomial that it stands for
         self.origin: dict[int, Poly] = {}  # atom of a value -> its polynomial before cutting
         self.views: dict[Letter, int] = {}  # stacked letter → the atom of its first rows
         self.known: dict[tuple[Shape, frozenset[tuple[Word, Fraction]]], int] = {}
+        self.single: dict[Word, tuple[int, bool]] = {}  # words that values hold, as they are or transposed
+        self.shallowest: dict[tuple[int, ...], int] = {}
         self.polys: dict[int, Poly] = {}
         self.uses = count_uses(graph)
         self.factors, self.carried = factors(graph), carried_variables(graph)
@@ -228,7 +221,7 @@ class _Selection:
 
     def new_value(self, poly: Poly, level: int, name: str, node: int | None, where: Location | None) -> int:
         words = sorted(poly.terms, key=lambda word: (-len(word), word))
-        cut = {word: self.cut(word, level - 1, where) for word in words}
+        cut = {word: self.cut(word, level - 1, where, len(words) > _MANY) for word in words}
         short = self.algebra.zero(poly.shape)
         for word, coefficient in poly:
             short = self.algebra.add(short, Poly(poly.shape, {cut[word]: coefficient}))
@@ -237,6 +230,10 @@ class _Selection:
         self.values[atom] = Value(atom, name, poly.shape, level, poly=short, node=node, where=where)
         self.origin[atom] = poly
         self.known[(poly.shape, frozenset(poly.terms.items()))] = atom
+        if list(poly.terms.values()) == [1]:
+            (word,) = poly.terms
+            self.single.setdefault(self.algebra.normal(self.algebra.flip_word(word)), (atom, True))
+            self.single[self.algebra.normal(word)] = (atom, False)
         return atom
 
     def letter_level(self, atom: int) -> int:
@@ -246,24 +243,14 @@ class _Selection:
 
     def level(self, poly: Poly) -> int:
         """The layer after which a value of this polynomial can be in the stream."""
-        return max((self.word_level(word, direct=True) for word in poly.terms), default=1)
+        return max(map(self.word_level, poly.terms), default=1)
 
-    def word_level(self, word: Word, direct: bool = False) -> int:
-        """The level of a word as a part of another (a single letter needs no layer), or as a value (`direct`)."""
-        table: dict[tuple[int, int], int] = {}
-
-        def part(i: int, j: int) -> int:
-            if j - i == 1:
-                return self.letter_level(word[i][0])
-            if (i, j) not in table:
-                existing = self.find(word[i:j])
-                table[i, j] = self.values[existing[0]].level if existing else whole(i, j)
-            return table[i, j]
-
-        def whole(i: int, j: int) -> int:
-            return 1 + min((max(part(p, q) for p, q in pieces) for pieces in self.partitions(i, j)), default=0)
-
-        return whole(0, len(word)) if direct else part(0, len(word))
+    def word_level(self, word: Word) -> int:
+        """The level of a word as a value: of the shallowest tree of products."""
+        levels = tuple(self.letter_level(atom) for atom, _ in word)
+        if levels not in self.shallowest:
+            self.shallowest[levels] = fewest_layers(levels, self.choices.parts)
+        return self.shallowest[levels]
 
     def partitions(self, i: int, j: int) -> list[list[tuple[int, int]]]:
         """All ways to cut [i, j) into at most `parts` pieces (one piece only where it is a single letter)."""
@@ -275,22 +262,32 @@ class _Selection:
         return cuts
 
     def find(self, word: Word) -> tuple[int, bool] | None:
-        """A value that is exactly this word, if one exists."""
-        for candidate, flipped in ((word, False), (self.algebra.flip_word(word), True)):
-            shape = (self.algebra.letter_shape(candidate[0])[0], self.algebra.letter_shape(candidate[-1])[1])
-            key = (shape, frozenset({(self.algebra.normal(candidate), Fraction(1))}))
-            if key in self.known and self.known[key] in self.values:
-                return self.known[key], flipped
-        return None
+        """A value that is exactly this word, if one exists, and whether it holds the transpose."""
+        return self.single.get(self.algebra.normal(word))
 
-    def cut(self, word: Word, budget: int, where: Location | None) -> Word:
-        """The word as at most three letters that exist by level `budget`, with the fewest rows of new values."""
+    def cut(self, word: Word, budget: int, where: Location | None, many: bool = False) -> Word:
+        """The word as at most three letters that exist by level `budget`, with the fewest rows of new values.
+
+        Of `many` words each is cut where it finds the most letters that exist, without looking further ahead.
+        """
         if len(word) <= 1:
             return word
-        cost = self.cutting_cost(word)
+        cost = self.immediate_cost(word) if many else self.cutting_cost(word)
         options = [p for p in self.partitions(0, len(word)) if all(cost(i, j, budget) < _NEVER for i, j in p)]
         best = min(options, key=lambda pieces: (sum(cost(i, j, budget) for i, j in pieces), -len(pieces), pieces))
         return tuple(self.as_letter(word[i:j], budget, where) for i, j in best)
+
+    def immediate_cost(self, word: Word) -> Callable[[int, int, int], float]:
+        """cost(i, j, budget): the letters of word[i:j], unless it is a value already."""
+
+        def cost(i: int, j: int, budget: int) -> float:
+            part = word[i:j]
+            too_late = self.letter_level(part[0][0]) if len(part) == 1 else self.word_level(part)
+            if too_late > budget:
+                return _NEVER
+            return 0.0 if len(part) == 1 or self.find(part) else float(j - i)
+
+        return cost
 
     def cutting_cost(self, word: Word) -> Callable[[int, int, int], float]:
         """cost(i, j, budget): the rows of new values that make word[i:j] available by level `budget`."""
@@ -325,21 +322,37 @@ class _Selection:
         return self.new_value(poly, self.level(poly), self.algebra.show_word(word), None, where), False
 
     def look_through(self, poly: Poly) -> Poly:
-        """Replaces the latest letters by their definitions as long as that lowers the level."""
-        while True:
-            level = self.level(poly)
-            open_to_view = [a for a in poly.letters() if self.may_inline(a)]
-            latest = max((self.letter_level(a) for a in open_to_view), default=0)
-            late = {a for a in open_to_view if self.letter_level(a) == latest}
-            if not late or level <= 1:
-                return poly
-            inside = {a: self.linear.get(a) or self.origin[a] for a in late}
-            if not self.fits(poly, inside):
-                return poly
-            deeper = self.algebra.substitute(poly, inside.get)
-            if len(deeper.terms) > self.choices.max_terms or self.level(deeper) >= level:
-                return poly
+        """Replaces letters by their definitions where that lowers the level: in the words that are late, the latest.
+
+        With inline="all" it goes on while a level is not reached yet, as long as there are few enough terms.
+        """
+        best, level = poly, self.level(poly)
+        while level > 1:
+            wanted = level
+            late = {word: self.latest(word) for word in poly.terms if self.word_level(word) >= wanted}
+            if not all(late.values()):
+                return best
+            deeper = Poly(poly.shape, {word: c for word, c in poly if word not in late})
+            for word, atoms in late.items():
+                inside = {a: self.linear.get(a) or self.origin[a] for a in atoms}
+                one = Poly(poly.shape, {word: poly.terms[word]})
+                if not self.fits(one, inside) or len(deeper.terms) > self.max_terms:
+                    return best
+                deeper = self.algebra.add(deeper, self.algebra.substitute(one, inside.get))
+            if len(deeper.terms) > self.max_terms:
+                return best
             poly = deeper
+            if self.level(poly) < level:
+                best, level = poly, self.level(poly)
+            elif self.choices.inline != "all":
+                return best
+        return best
+
+    def latest(self, word: Word) -> set[int]:
+        """The letters of a word that may be looked through and are computed last."""
+        open_to_view = {atom for atom, _ in word if self.may_inline(atom)}
+        last = max(map(self.letter_level, open_to_view), default=0)
+        return {atom for atom in open_to_view if self.letter_level(atom) == last}
 
     def fits(self, poly: Poly, inside: Mapping[int, Poly]) -> bool:
         """Whether the polynomial with letters written out stays small: checked before the work is done."""
@@ -350,7 +363,7 @@ class _Selection:
                 product *= len(inside[atom].terms) if atom in inside else 1
                 degree += inside[atom].degree() if atom in inside else 1
             terms += product
-            if terms > 4 * self.choices.max_terms or degree > self.choices.max_degree:
+            if terms > 4 * self.max_terms or degree > self.choices.max_degree:
                 return False
         return True
 
@@ -367,3 +380,6 @@ class _Selection:
 
 
 _NEVER = float("inf")
+
+#: Polynomials of more words than this are cut without looking ahead.
+_MANY = 24

@@ -142,15 +142,15 @@ def least_squares_minimal_one(A: Matrix["n", "d"], y: Vector["n"], q: Vector["d"
     return _predictions(A, y, q, spectrum, tol)
 
 
-def _block_predictions(A, y, Q, spectrum, tol):
-    """The same on d × d blocks, T = SX; E = QR, so that p = QXAᵀy grows without X and no layer is left for reading out."""
+@program
+def least_squares_block(A: Matrix["n", "d"], y: Vector["n"], Q: Matrix["m", "d"], *, spectrum, tol):
     plan = plan_minimal(_interval(A, spectrum, tol, power=1), quartic=False)
     I, alpha = eye("d"), number(plan.alpha, A)
     T = alpha * A.T @ A
     w = alpha * A.T @ y
     E = Q - alpha * Q @ A.T @ A
     p = alpha * Q @ A.T @ y
-    for a in plan.chain.tripling:
+    for a in plan.chain.tripling:  # E = QR, so that p = QXAᵀy grows without X, and no layer is left for reading out
         a = number(a, A)
         p = p + a * E @ (2 * I - T) @ w
         E_next = E - a * E @ (2 * I - T) @ T
@@ -159,16 +159,6 @@ def _block_predictions(A, y, Q, spectrum, tol):
         E, T = E_next, T_next
     _state(p, A, (y, Q), 1, plan)
     return p
-
-
-@program
-def least_squares_block(A: Matrix["n", "d"], y: Vector["n"], Q: Matrix["m", "d"], *, spectrum, tol):
-    return _block_predictions(A, y, Q, spectrum, tol)
-
-
-@program
-def least_squares_block_one(A: Matrix["n", "d"], y: Vector["n"], q: Vector["d"], *, spectrum, tol):
-    return _block_predictions(A, y, q, spectrum, tol)
 
 
 @program
@@ -200,10 +190,11 @@ _WEIGHTS = replace(_THEOREM, heads="1", rows="3*d + 2", corrected="the figures a
 
 def _minimal(values: Mapping[str, Any]) -> Variant:
     constants = {name: values[name] for name in ("spectrum", "tol")}
-    one = values["m"] is None
-    if values["form"] == "block":
-        return Variant(least_squares_block_one if one else least_squares_block, constants, claim=_BLOCK)
-    return Variant(least_squares_minimal_one if one else least_squares_minimal, constants)
+    return Variant(least_squares_minimal_one if values["m"] is None else least_squares_minimal, constants)
+
+
+def _block(values: Mapping[str, Any]) -> Variant:
+    return Variant(least_squares_block, {name: values[name] for name in ("spectrum", "tol")})
 
 
 def _weights(values: Mapping[str, Any]) -> Variant:
@@ -227,9 +218,16 @@ CONSTRUCTIONS = (
             *_DATA,
             Parameter("m", "size", "queries in one pass: input Q (m × d); without it one query, input q", default=None),
             *_GOAL,
-            Parameter("form", "choice", 'polynomials on "tokens" or on d × d "block"s', "tokens", ("tokens", "block")),
         ),
         _minimal,
+    ),
+    Construction(
+        "least_squares_block",
+        "the same on d × d blocks beside an identity, for comparison",
+        least_squares_block,
+        _BLOCK,
+        (*_DATA, size("m", "queries in one pass: input Q (m × d)"), *_GOAL),
+        _block,
     ),
     Construction(
         "least_squares_weights",

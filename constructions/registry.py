@@ -73,13 +73,14 @@ class Construction:
 
 
 def _library() -> dict[str, Construction]:
-    from . import first_order, least_squares, minimal, newton
+    from . import first_order, least_squares, minimal, newton, polar
 
     found = [
         *newton.CONSTRUCTIONS,
         *least_squares.CONSTRUCTIONS,
         *minimal.CONSTRUCTIONS,
         *first_order.CONSTRUCTIONS,
+        *polar.CONSTRUCTIONS,
     ]
     return {construction.name: construction for construction in found}
 

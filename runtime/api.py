@@ -20,6 +20,7 @@ def compile(
     dims: Mapping[str, int],
     arch: Architecture = LINEAR,
     optimize: str = "balanced",
+    time_limit: float | None = None,
     **constants: Any,
 ) -> Compiled:
     """Compiles a program to exact transformer weights.
@@ -28,10 +29,13 @@ def compile(
     optimize: "balanced" (fewest layers for the values as named, then few parameters and heads), "depth" (fewest layers,
     also by looking through named values), "heads" or "width".
 
+    time_limit: seconds after which no further plan is tried (the first is always finished); `model.artifact.search` says
+    whether all were. Without a limit, the same input gives the same weights.
+
     Raises ProgramError (ShapeError, TraceError, ArchitectureError) for the program, CompileError for the arguments;
     both name the user's line.
     """
-    return compile_within(program, dims, arch, optimize, constants, {})
+    return compile_within(program, dims, arch, optimize, constants, {}, time_limit)
 
 
 def compile_within(
@@ -41,6 +45,7 @@ def compile_within(
     optimize: str,
     constants: Mapping[str, Any],
     within: Mapping[str, int],
+    time_limit: float | None = None,
 ) -> Compiled:
     """`compile`, with limits on "heads" and "rows" that come before other goals at equal depth."""
     if not isinstance(program, Program):
@@ -50,9 +55,14 @@ def compile_within(
         )
     if not isinstance(dims, Mapping):
         raise CompileError(f"dims is a {type(dims).__name__}: expected a dict of sizes", fix='pass dims={"n": 32, "d": 8}')
+    number = isinstance(time_limit, (int, float)) and not isinstance(time_limit, bool)
+    if time_limit is not None and not (number and time_limit >= 0):
+        raise CompileError(
+            f"time_limit is {time_limit!r}: expected seconds, at least 0", fix="pass time_limit=30, or leave it out"
+        )
     checked = program.check_constants(constants)
     graph = program.trace(dims, constants)
-    return Compiled(compile_graph(graph, arch, optimize, within), program, checked)
+    return Compiled(compile_graph(graph, arch, optimize, within, time_limit), program, checked)
 
 
 def verify(model: Compiled) -> Certificate:

@@ -188,7 +188,7 @@ def _small(parameter: Parameter, number: int) -> Any:
         return low + 1 if parameter.high is None else min(low + 1, parameter.high)
     if parameter.kind == "choice":
         return parameter.choices[0]
-    return Fraction(1, 16)
+    return (Fraction(1, 16), Fraction(1)) if parameter.kind == "interval" else Fraction(1, 16)
 
 
 def all_subjects() -> Iterator[tuple[str, dict[str, Any]]]:

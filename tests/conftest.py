@@ -106,13 +106,17 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture
 def data_for(matrix: Callable[..., np.ndarray], rng: np.random.Generator) -> Callable[[hw.Compiled], dict[str, np.ndarray]]:
-    """Random float inputs of a model: matrices with singular values of at most 1, standard normal vectors."""
+    """Random float inputs of a model: matrices with singular values from 0.5 to 1 (positive definite where the program
+    states symmetry), standard normal vectors."""
 
     def make(model: hw.Compiled) -> dict[str, np.ndarray]:
         sizes, out = model.artifact.graph.sizes, {}
         for spec in model.artifact.graph.inputs:
             shape = tuple(d if isinstance(d, int) else sizes[d] for d in spec.shape)
             out[spec.name] = matrix(*shape) if len(shape) == 2 else rng.normal(size=shape)
+            if spec.node in {fact.node for fact in model.artifact.graph.facts}:
+                S = out[spec.name].T @ out[spec.name]
+                out[spec.name] = (S + S.T) / 2
         return out
 
     return make
@@ -126,7 +130,9 @@ def integers_for(rng: np.random.Generator) -> Callable[..., dict[str, np.ndarray
         sizes, out = model.artifact.graph.sizes, {}
         for spec in model.artifact.graph.inputs:
             shape = tuple(d if isinstance(d, int) else sizes[d] for d in spec.shape)
-            out[spec.name] = np.array(rng.integers(-bound, bound + 1, shape).tolist(), dtype=object)
+            values = rng.integers(-bound, bound + 1, shape)
+            stated = spec.node in {fact.node for fact in model.artifact.graph.facts}
+            out[spec.name] = np.array((values + values.T if stated else values).tolist(), dtype=object)
         return out
 
     return make

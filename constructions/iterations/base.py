@@ -97,10 +97,11 @@ class Iteration:
                 rule="at 0 the residual is 1 after any number of steps",
                 fix="pass a positive lower end (too small is safe, and costs steps), or add a ridge μI, which gives l ≥ μ",
             )
-        found = self._unrolled(lower, upper, lambda bounds: bounds[-1] <= goal or len(bounds) > limit + 1)
+        asked = _asked(self, l, u, tol)
+        found = self._unrolled(lower, upper, lambda bounds: bounds[-1] <= goal or len(bounds) > limit, asked)
         if found.bounds[-1] > goal:
             raise CompileError(
-                f"{_asked(self, l, u, tol)}: the bound is {float(found.bounds[-1]):.3g} after {limit} steps",
+                f"{asked}: the bound is {float(found.bounds[-1]):.3g} after {limit} steps",
                 fix="raise l or tol" + ("" if limit >= LIMIT else ", or the limit"),
             )
         return Schedule(self, lower, upper, goal, found.start, found.steps, found.bounds)
@@ -111,9 +112,10 @@ class Iteration:
         Raises CompileError naming l and u when they are no interval, or l = 0 and it is needed.
         """
         lower, upper, _ = self._checked(l, u, Fraction(1, 2))
+        asked = f"{self.name}: l = {l!r}, u = {u!r}"
         if lower < 0 or (lower == 0 and self.needs_lower):
-            raise CompileError(f"{self.name}: l = {l!r}, u = {u!r}: l must be above 0", fix="pass a positive lower end")
-        return self._unrolled(lower, upper, lambda bounds: len(bounds) > steps)
+            raise CompileError(f"{asked}: l must be above 0", fix="pass a positive lower end")
+        return self._unrolled(lower, upper, lambda bounds: len(bounds) > steps, asked)
 
     def layers(self, kappa: Any, tol: Any) -> int:
         """The layers of the schedule on [1, kappa]. Raises CompileError as `schedule`."""
@@ -135,17 +137,14 @@ class Iteration:
             raise CompileError(what, fix="pass numpy.float32, numpy.float64 or torch.float32") from error
         return self.floor_model.factor * eps * float(kappa) ** self.floor_model.power
 
-    def _unrolled(self, l: Fraction, u: Fraction, done: Callable[[list[Fraction]], bool]) -> Schedule:
+    def _unrolled(self, l: Fraction, u: Fraction, done: Callable[[list[Fraction]], bool], asked: str) -> Schedule:
         start = self.recurrence.start(l, u)
         residual = self.recurrence.spread(start, l, u).rounded()
         steps: list[tuple[Fraction, ...]] = []
         bounds = [residual.largest]
         while not done(bounds):
             if bounds[-1] > 1:  # by the rounding of the start only, where 53 bits cannot tell l/u from 0
-                raise CompileError(
-                    f"{self.name}: l = {float(l):.3g}, u = {float(u):.3g}: l/u is below what weights of 53 bits resolve",
-                    fix="raise l",
-                )
+                raise CompileError(f"{asked}: l/u is below what weights of 53 bits resolve", fix="raise l")
             steps.append(self.recurrence.tune(residual))
             residual = image(self.recurrence.polynomial(steps[-1]), residual)
             bounds.append(residual.largest)

@@ -30,7 +30,7 @@ class _OddCubic(Recurrence):
 
     @property
     def symbols(self) -> Step:  # type: ignore[override]
-        return sympy.symbols("a b") if self.tuned else (sympy.Rational(3, 2), sympy.Rational(-1, 2))  # type: ignore[no-any-return]
+        return sympy.symbols("a b") if self.tuned else (sympy.Rational(3, 2), sympy.Rational(-1, 2))
 
     def start(self, l: Fraction, u: Fraction) -> Fraction:
         """1/u, so that σ ≤ 1; tuned cubics do not depend on the scale of their argument, and 2/(u + l) centres it."""
@@ -56,7 +56,8 @@ def best_odd_cubic(l: Fraction, u: Fraction) -> tuple[Fraction, Fraction]:
     """(a, b), numbers of 53 bits: aσ + bσ³ deviates from 1 on [l, u], 0 < l ≤ u, as little as an odd cubic can.
 
     The best one has equal deviations at l, at its maximum m = √((l² + lu + u²)/3), and at u, with alternating signs.
-    Source: Chen and Chow 2014, section 3; compositions of such cubics are best possible: Amsel et al. 2025, theorem 3.1.
+    Source: Chen and Chow 2014 and Grishina et al. 2025 for the cubic; that no composition of odd cubics is better than the
+    one of best cubics: Amsel et al. 2025.
     """
     third = (l * l + l * u + u * u) / 3
     b = 2 / (l * u * (l + u) + 2 * third * square_root(third).lo)

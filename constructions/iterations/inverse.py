@@ -78,9 +78,10 @@ class Power(_Inverse):
         return (_ONE,) * self.order
 
     def advance(self, state: State, step: Step, value: Any) -> State:
+        X, R = state
         for stage in _STAGES[self.order]:
-            state = stage(*state, identity_like(value))
-        return state
+            X, R = stage(X, R, identity_like(value))
+        return X, R
 
 
 def _square(X: Any, R: Any, I: Any) -> State:

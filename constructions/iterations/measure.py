@@ -44,8 +44,8 @@ def compiled(name: str, kappa: float, d: int, extra: int = 0) -> Compiled:
     """The iteration on [1/(2κ), 1.001], converged plus `extra` steps, as layers. The margins are for rounding of the data."""
     polar = get(name).target == "polar"
     sizes = {"n": 2 * d, "d": d} if polar else {"d": d}
-    arguments = {"iteration": name, "l": Fraction(1, 2) / Fraction(kappa), "u": Fraction(1001, 1000), "extra": extra}
-    return compile_program(on_any if polar else on_symmetric, dims=sizes, **arguments)
+    l, u = Fraction(1, 2) / Fraction(kappa), Fraction(1001, 1000)
+    return compile_program(on_any if polar else on_symmetric, dims=sizes, iteration=name, l=l, u=u, extra=extra)
 
 
 def data(iteration: Iteration, kappa: float, d: int, dtype: Any, seed: int) -> np.ndarray:
@@ -55,10 +55,10 @@ def data(iteration: Iteration, kappa: float, d: int, dtype: Any, seed: int) -> n
     values = np.geomspace(1 / kappa, 1, d)
     if iteration.target == "polar":
         U, _ = np.linalg.qr(rng.normal(size=(2 * d, d)))
-        return ((U * values) @ Q.T).astype(dtype)
+        return np.asarray((U * values) @ Q.T, dtype)
     signs = rng.choice([-1, 1], size=d) if iteration.target == "sign" else 1
     S = (Q * (signs * values)) @ Q.T
-    return ((S + S.T) / 2).astype(dtype)
+    return np.asarray((S + S.T) / 2, dtype)
 
 
 def residual(iteration: Iteration, value: np.ndarray, X: np.ndarray) -> float:

@@ -27,6 +27,9 @@ def using(name: str) -> hw.Program:
         "transpose": lambda A, v, s: A.T,
         "matmul": lambda A, v, s: A @ A,
         "spread": lambda A, v, s: s * A,
+        "vstack": lambda A, v, s: hw.vstack(A, A),
+        "top": lambda A, v, s: hw.vstack(A, A)[:2],
+        "bottom": lambda A, v, s: hw.vstack(A, A)[2:],
         "hadamard": lambda A, v, s: v * v,
         "diag": lambda A, v, s: hw.diag(v),
         "pointwise": lambda A, v, s: hw.relu(v),
@@ -74,8 +77,8 @@ def test_every_operation_is_lowered_and_proved_or_refused_by_name(name: str) -> 
         assert np.array_equal(got["z"], want["z"]) if isinstance(want, dict) else np.array_equal(got, want)
 
 
-def test_roles_are_the_four_documented_ones() -> None:
-    assert {op.role for op in OPS.values()} == {"leaf", "linear", "product", "positionwise"}
+def test_roles_are_the_documented_ones() -> None:
+    assert {op.role for op in OPS.values()} == {"leaf", "linear", "product", "positionwise", "tokens"}
 
 
 @pytest.mark.parametrize("name", POINTWISE)
