@@ -90,7 +90,7 @@ def compile_graph(
     best: Compilation | None = None
     refused: ArchitectureError | None = None
     tried, finished = 0, True
-    for plan, scheduled, habits in candidates(plans):
+    for scheduled, habits in candidates(plans):
         if time_limit is not None and best is not None and perf_counter() - begun > time_limit:
             finished = False
             break
@@ -110,13 +110,13 @@ def compile_graph(
     return replace(emit(graph, architecture, best), search=Search(optimize, tried, finished))
 
 
-def candidates(plans: list[Plan]) -> Iterator[tuple[Plan, Schedule, Habits]]:
+def candidates(plans: list[Plan]) -> Iterator[tuple[Schedule, Habits]]:
     """Every plan with every schedule and every way of allocating; of large plans, few."""
     for plan in plans:
         large = words_of(plan) > LARGE
         for number, scheduled in enumerate(schedules(plan)):
             for habits in habits_for(scheduled)[:1] if large else habits_for(scheduled):
-                yield plan, scheduled, habits
+                yield scheduled, habits
             if large and number == 1:
                 break
 

@@ -40,7 +40,10 @@ def explain_json(
         else {"source": bounds.source, "depth": bounds.depth, "heads": bounds.heads, "rows": bounds.rows},
         "input": [{"name": name, "rows": [r.start, r.stop]} for name, r in artifact.rows[0].items()],
         "layers": [_layer(artifact, number) for number in range(1, len(artifact.layers) + 1)],
-        "outputs": [{"name": p.name, "rows": [p.row, p.row + p.height], "tokens": p.width} for p in artifact.decoding],
+        "outputs": [
+            {"name": p.name, "rows": [p.row, p.row + p.height], "tokens": p.width, "first_token": p.token}
+            for p in artifact.decoding
+        ],
     }
 
 
@@ -67,7 +70,8 @@ def explain_text(
     lines.append("")
     for output in data["outputs"]:
         first, stop = output["rows"]
-        lines.append(f"output   {output['name']}: rows {first}–{stop - 1}, tokens 0–{output['tokens'] - 1}")
+        token, last = output["first_token"], output["first_token"] + output["tokens"] - 1
+        lines.append(f"output   {output['name']}: rows {first}–{stop - 1}, tokens {token}–{last}")
     return "\n".join([*lines, "", *_figures(data)])
 
 

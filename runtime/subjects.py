@@ -168,7 +168,14 @@ def describe(name: str, values: Mapping[str, Any]) -> str:
 
 
 def describe_settings(values: Mapping[str, Any]) -> str:
-    return " ".join(f"{n}={'@array' if isinstance(v, np.ndarray) else v}" for n, v in values.items())
+    return " ".join(f"{name}={_as_text(value)}" for name, value in values.items())
+
+
+def _as_text(value: Any) -> str:
+    """A value as `--set` takes it."""
+    if isinstance(value, tuple):
+        return ",".join(map(_as_text, value))
+    return "@array" if isinstance(value, np.ndarray) else str(value)
 
 
 def default_settings(parameters: Sequence[Parameter], given: Mapping[str, Any]) -> dict[str, Any]:
