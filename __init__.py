@@ -54,6 +54,7 @@ from .compiler.program import (
 )
 from .compiler.statements import spectrum, symmetric
 from .constructions import iterations
+from .constructions.minimax import a_priori
 from .constructions.solve import inverse, solve
 from .proofs_check.certificate import Certificate, Claim, Proved, Refuted, Unknown
 from .runtime.api import compile, verify
@@ -88,6 +89,7 @@ __all__ = [
     "TraceError",
     "Unknown",
     "Vector",
+    "a_priori",
     "compile",
     "constructions",
     "diag",

@@ -71,6 +71,23 @@ def check_interval(name: str, spectrum: Any, tol: Any) -> Interval:
     return Interval(lower, upper, exact)
 
 
+def a_priori(n: int, radius: Any, ridge: Any) -> tuple[Fraction, Fraction]:
+    """A spectral interval of AᵀA + μI that needs no look at the data: n rows with ‖a_i‖ ≤ radius, ridge μ > 0.
+
+    λ_max(AᵀA) ≤ tr AᵀA = Σ ‖a_i‖² ≤ n radius², and AᵀA is positive semidefinite; exact in the numbers given.
+    Raises CompileError unless n ≥ 1, radius > 0 and ridge > 0. Example: a_priori(10, 1, 0.5) == (1/2, 21/2).
+    """
+    for name, value in (("n", n), ("radius", radius), ("ridge", ridge)):
+        number = isinstance(value, (int, float, Fraction, np.integer, np.floating)) and not isinstance(value, bool)
+        if not number or not 0 < value < float("inf"):
+            raise CompileError(
+                f"a_priori: {name} is {value!r}: expected a finite number above 0",
+                fix="without a ridge nothing bounds the eigenvalues from below: give ridge > 0, or a spectrum of your own",
+            )
+    r, low = (Fraction(x) if isinstance(x, (int, Fraction)) else Fraction(float(x)) for x in (radius, ridge))
+    return low, int(n) * r**2 + low
+
+
 def linear_start(interval: Interval) -> tuple[Fraction, Coefficients]:
     """α = 2/(u + l) as a float, and the residual 1 − αλ."""
     alpha = Fraction(float(2 / (interval.upper + interval.lower)))

@@ -69,3 +69,20 @@ def test_errors_name_the_line_of_the_program() -> None:
 
     with pytest.raises(hw.ShapeError, match="the line to name"):
         hw.compile(rectangular, dims={"n": 3, "d": 2})
+
+
+def test_the_a_priori_interval_holds_for_every_data_set_and_is_attained() -> None:
+    low, high = hw.a_priori(6, 2, 0.25)
+    rng = np.random.default_rng(5)
+    A = rng.normal(size=(6, 4))
+    A *= 2 / np.linalg.norm(A, axis=1, keepdims=True)
+    eigenvalues = np.linalg.eigvalsh(A.T @ A + 0.25 * np.eye(4))
+    assert low <= eigenvalues[0] and eigenvalues[-1] <= high
+    alike = np.outer(np.ones(6), [2.0, 0, 0, 0])
+    assert np.linalg.eigvalsh(alike.T @ alike + 0.25 * np.eye(4))[[0, -1]].tolist() == [float(low), float(high)]
+
+
+@pytest.mark.parametrize("arguments", [(0, 1, 1), (3, -1, 1), (3, 1, 0), (3, float("inf"), 1), (3, "1", 1)])
+def test_a_priori_needs_positive_numbers(arguments: tuple[object, ...]) -> None:
+    with pytest.raises(hw.CompileError, match="a_priori"):
+        hw.a_priori(*arguments)
