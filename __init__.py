@@ -16,6 +16,7 @@ print(hw.verify(model))
 """
 
 from . import constructions
+from .compiler.approximate.scalar_function import hw_bounded as bounded_function
 from .compiler.architecture import LINEAR, LINEAR_ATTENTION, Architecture
 from .compiler.errors import (
     ArchitectureError,
@@ -31,28 +32,9 @@ from .compiler.errors import (
     ShapeError,
     TraceError,
 )
-from .compiler.program import (
-    Matrix,
-    Program,
-    Scalar,
-    Vector,
-    diag,
-    dim,
-    exp,
-    eye,
-    ones,
-    outer,
-    program,
-    reciprocal,
-    relu,
-    sigmoid,
-    sqrt,
-    square,
-    tanh,
-    vstack,
-    zeros,
-)
-from .compiler.statements import spectrum, symmetric
+from .compiler.functions import apply, exp, reciprocal, relu, sigmoid, sqrt, square, tanh
+from .compiler.program import Matrix, Program, Scalar, Vector, diag, dim, eye, ones, outer, program, vstack, zeros
+from .compiler.statements import bounded, signs, spectrum, symmetric
 from .constructions import iterations
 from .constructions.minimax import a_priori
 from .constructions.solve import inverse, solve
@@ -90,6 +72,9 @@ __all__ = [
     "Unknown",
     "Vector",
     "a_priori",
+    "apply",
+    "bounded",
+    "bounded_function",
     "compile",
     "constructions",
     "diag",
@@ -106,6 +91,7 @@ __all__ = [
     "relu",
     "save",
     "sigmoid",
+    "signs",
     "solve",
     "spectrum",
     "sqrt",

@@ -6,6 +6,9 @@ Columns beyond the value's own can keep leftovers; a slot's `extent` says up to 
 and a product V Kᵀ is used only where V or K is known to be zero beyond the tokens that are meant.
 (`proofs_check.symbolic` re-proves this from the weights.)
 
+Where the program has feed-forward units, rows are cleared by units instead: two a row, no head, no identity, and every
+token is clear afterwards. Such programs read rows in their units, so these have to be clean.
+
 A sum that contains a stored copy itself, once, is best written over that copy: nothing is erased and no identity is
 read. Where the copy is an input that is read later, the input is encoded a second time (a twin) and the sum is
 written over the twin.
@@ -21,8 +24,12 @@ from fractions import Fraction
 from .carried import variable
 from .dims import Dim, size_of
 from .errors import ArchitectureError
-from .ir import Alternatives, Copy, Form, Layout, Ref, Schedule, Slot, SlotTerm, Term, whole
+from .ir import Alternatives, Copy, Form, Layout, Ref, Schedule, Slot, SlotTerm, SlotUnits, Term, whole
 from .place import identity_copy, is_identity
+from .units import Units, linear_units
+
+#: Units that subtract a block of rows from itself.
+ERASE = Units("erase", linear_units((Fraction(1),), Fraction(-1)))
 
 
 @dataclass(frozen=True)
@@ -69,7 +76,8 @@ def _without(term: Term, own: Copy) -> Term:
 
 def allocate(plan: Schedule, habits: Habits) -> Layout:
     """Assigns slots layer by layer."""
-    must_be_clean: set[Copy] = set()
+    local = plan.placement.local.values()
+    must_be_clean = {whole(plan.placement.plan, c) for units in local for form in units.reads for _, c in form}
     while True:
         try:
             return _Allocation(plan, must_be_clean, habits).layout()
@@ -97,7 +105,8 @@ class _State:
 
     owner: Copy | None
     extent: set[Dim] = field(default_factory=set)
-    free_from: int = 0  # the first layer that may overwrite the owner
+    free_from: int = 0  # the first layer whose attention may overwrite the owner
+    last_time: int = 0  # when the owner is read last, in half layers
 
 
 class _Allocation:
@@ -110,6 +119,8 @@ class _Allocation:
         self.states: dict[Slot, _State] = {}
         self.slot_of: dict[Copy, Slot] = {}
         self.layers: list[list[Alternatives]] = [[] for _ in range(plan.depth)]
+        self.units: list[list[SlotUnits]] = [[] for _ in range(plan.depth)]
+        self.by_units = bool(self.placement.local)  # how rows are cleared
 
     def layout(self) -> Layout:
         for copy in self.placement.encoded:
@@ -120,13 +131,15 @@ class _Allocation:
         for number in range(1, self.plan.depth + 1):
             self.fill(number)
         self.drop_unread_identities()
-        layers = tuple(tuple(layer) for layer in self.layers)
-        return Layout(self.plan, tuple(self.states), self.slot_of, layers, tuple(self.twins.items()))
+        layers, local = tuple(map(tuple, self.layers)), tuple(map(tuple, self.units))
+        return Layout(self.plan, tuple(self.states), self.slot_of, layers, tuple(self.twins.items()), local)
 
     def drop_unread_identities(self) -> None:
         """Identities that only terms asked for that are now in place already."""
         products = [t for layer in self.layers for alternatives in layer for terms in alternatives for t in terms]
         read = {ref.slot for term in products for ref in (term.V, term.K, term.Q)}
+        read |= {u.bias.slot for layer in self.units for u in layer if u.bias is not None}
+        read |= {ref.slot for layer in self.units for u in layer for arg in u.args for ref, _ in arg}
         read |= {self.slot_of[copy] for _, copy, _ in self.placement.outputs}
         for copy, slot in list(self.slot_of.items()):
             if is_identity(copy) and slot not in read:
@@ -146,6 +159,35 @@ class _Allocation:
         for copy in copies:
             self.occupy(slots[copy], copy)
             self.states[slots[copy]].extent = leftovers[copy]
+        for copy in sorted(c for c, layer in self.plan.layer.items() if layer == number and c in self.placement.local):
+            self.fill_local(copy, number)
+
+    def fill_local(self, copy: Copy, number: int) -> None:
+        """What the feed-forward part of a layer writes: into dead rows (cleared at the latest by the same units) or new."""
+        local = self.placement.local[copy]
+        dead = [
+            (state.last_time > 2 * number - 2, slot.number, slot)
+            for slot, state in self.states.items()
+            if slot.height == copy.rows
+            and state.owner is not None
+            and 0 < state.last_time <= 2 * number
+            and not is_identity(state.owner)
+            and self.plan.layer.get(state.owner, 0) <= number
+        ]
+        args = tuple(tuple((self.ref(c), factor) for factor, c in form) for form in local.args)
+        bias = None if local.bias is None else self.ref(local.bias[0][1])
+        slot = min(dead)[2] if dead else self.new_slot(copy)
+        if dead:
+            self.erase_by_units(slot, number if min(dead)[0] else number - 1)
+        self.units[number - 1].append(SlotUnits(slot, args, bias, local.units))
+        self.occupy(slot, copy)
+
+    def erase_by_units(self, slot: Slot, latest: int) -> None:
+        """Clears every token of a dead slot, in the feed-forward part of layer `latest` or as soon as it is dead."""
+        state = self.states[slot]
+        layer = max(1, -(-state.last_time // 2)) if self.habits.early_erase else latest
+        self.units[layer - 1].append(SlotUnits(slot, (((Ref(slot), Fraction(1)),),), None, ERASE))
+        state.extent = set()
 
     def own_terms(self, copy: Copy) -> dict[Copy, Fraction]:
         return dict(continued(self.plan, copy))
@@ -161,7 +203,9 @@ class _Allocation:
     def occupy(self, slot: Slot, copy: Copy) -> None:
         self.slot_of[copy] = slot
         pinned = is_identity(copy) or copy not in self.plan.last_read
-        self.states[slot] = _State(copy, {copy.cols}, self.plan.depth + 1 if pinned else self.plan.last_read[copy])
+        end = self.plan.depth + 1
+        free, last = (end, 2 * end) if pinned else (self.plan.last_read[copy], self.plan.last_time[copy])
+        self.states[slot] = _State(copy, {copy.cols}, free, last)
 
     def choose_slots(self, copies: list[Copy], number: int) -> dict[Copy, Slot]:
         """A dead slot or a new one for every copy of a layer: the cheapest pairs of copy and dead slot first."""
@@ -214,6 +258,11 @@ class _Allocation:
     def price(self, copy: Copy, slot: Slot, state: _State) -> float | None:
         """What writing the copy over a dead slot costs in erasing; None where it must not be done."""
         own = self.own_terms(copy)
+        if self.by_units:
+            if self.in_place(state, copy):
+                return 0.0
+            clearable = state.last_time > 0 and -(-state.last_time // 2) < self.plan.layer[copy]
+            return 0.5 if clearable and not is_identity(state.owner or copy) else None
         clean = self.clearing(state, copy)
         if copy in self.must_be_clean and state.extent - {copy.cols} - ({clean} if state.extent == {clean} else set()):
             return None
@@ -255,6 +304,9 @@ class _Allocation:
         if self.in_place(state, copy):
             assert state.owner is not None
             self.grown[copy] = state.owner
+            return set()
+        if self.by_units:
+            self.erase_by_units(slot, number - 1)
             return set()
         dim = self.clearing(state, copy)
         eye = self.identity(dim)

@@ -44,18 +44,14 @@ def check_legal(graph: Graph, architecture: Architecture) -> None:
             fix="use arch=hw.LINEAR or arch=hw.LINEAR_ATTENTION",
         )
     bad = [index for index in live_nodes(graph) if OPS[graph.nodes[index].op].role == "positionwise"]
-    if not bad:
+    if not bad or architecture.ffn == "relu":
         return
     node = graph.nodes[bad[0]]
     what = OPS[node.op].show([graph.label(arg) for arg in node.args], node)
     others = "".join(f"\n  also at {graph.nodes[i].where}" for i in bad[1:4] if graph.nodes[i].where != node.where)
-    if architecture.ffn is None:
-        rule = (
-            "linear attention alone computes M(H Hᵀ) H, which is linear in every token's own column: "
-            "no product or nonlinear function of a token's own rows exists"
-        )
-        fix = "choose an architecture with a feed-forward part"
-    else:
-        rule = "entrywise products and nonlinear functions are feed-forward work, which this version does not lower yet"
-        fix = "write the program with +, −, @, .T, numbers and compile-time arrays"
+    rule = (
+        "linear attention alone computes M(H Hᵀ) H, which is linear in every token's own column: "
+        "no product or nonlinear function of a token's own rows exists"
+    )
+    fix = "choose an architecture with a feed-forward part, such as hw.LINEAR"
     raise ArchitectureError(f"{graph.name}: {what} needs a feed-forward part{others}", where=node.where, rule=rule, fix=fix)

@@ -6,12 +6,14 @@ not trust them (a wrong hint makes it fail, never succeed).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from .architecture import Architecture
 from .dims import Dim
 from .graph import Graph
 from .layout import Labels, Placed
+from .lower import Approximation
 from .weights import LayerWeights
 
 
@@ -28,6 +30,7 @@ class ValueHint:
     flipped: bool
     name: str
     symmetric: bool = False  # for printing only
+    local: bool = False  # written by the feed-forward part
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,22 @@ class Search:
 
 
 @dataclass(frozen=True)
+class Lowering:
+    """How `Artifact.graph` stands for the program where that has functions which units only approximate.
+
+    `ideal` is the program's graph, with what is assumed of its data among the facts; `meaning` gives for nodes of it the
+    node of `Artifact.graph` that stands for it. `approximations` are claims, proved again by `hw.verify`.
+    """
+
+    ideal: Graph
+    meaning: Mapping[int, int]
+    approximations: tuple[Approximation, ...]
+
+
+@dataclass(frozen=True)
 class Artifact:
+    """`graph` is what the layers compute exactly: the program, or what stands for it (see `Lowering`)."""
+
     graph: Graph
     architecture: Architecture
     d_model: int
@@ -52,6 +70,12 @@ class Artifact:
     hints: tuple[ValueHint, ...]
     rows: tuple[Labels, ...]  # for every boundary 0 … depth
     search: Search | None = None
+    lowered: Lowering | None = None
+
+    @property
+    def program(self) -> Graph:
+        """The program as the user wrote it."""
+        return self.graph if self.lowered is None else self.lowered.ideal
 
     @property
     def depth(self) -> int:
@@ -67,19 +91,27 @@ class Artifact:
         return max(self.heads_per_layer, default=0)
 
     @property
+    def ffn_width(self) -> int:
+        """The largest number of feed-forward units in a layer."""
+        return max((layer.ffn_width for layer in self.layers), default=0)
+
+    @property
     def n_parameters(self) -> int:
         """Entries of all weight matrices, a repeated layer counted every time."""
-        return 3 * self.d_model**2 * sum(self.heads_per_layer)
+        return sum(self._entries(layer) for layer in self.layers)
 
     @property
     def n_unique_parameters(self) -> int:
         """Entries of all weight matrices, a repeated layer counted once."""
-        return 3 * self.d_model**2 * sum(len(layer.heads) for layer in self.unique_layers)
+        return sum(self._entries(layer) for layer in self.unique_layers)
+
+    def _entries(self, layer: LayerWeights) -> int:
+        return 3 * self.d_model**2 * len(layer.heads) + 2 * self.d_model * layer.ffn_width
 
     @property
     def nonzeros(self) -> int:
         """Nonzero weights, a repeated layer counted every time."""
-        return sum(m.nonzeros for layer in self.layers for head in layer.heads for m in head.matrices)
+        return sum(m.nonzeros for layer in self.layers for m in layer.matrices)
 
     @property
     def order(self) -> list[int]:

@@ -11,8 +11,10 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from .approximate.scalar_function import named
 from .dims import Dim, describe_shape, size_of
 from .errors import ProgramError, ShapeError, TraceError, location_of, user_frame
+from .pointwise import Pointwise
 from .tracer import Tracer, as_exact_array, as_rational
 
 #: numpy's names of the binary operators, and Python's.
@@ -71,7 +73,7 @@ class Expr:
     def __truediv__(self, other: Any) -> Expr:
         if isinstance(other, (Expr, np.ndarray)) and not (isinstance(other, np.ndarray) and other.ndim == 0):
             if isinstance(other, Expr):
-                return self * pointwise("reciprocal", other)
+                return self * pointwise(Pointwise(named("reciprocal")), other)
             raise TraceError(
                 "cannot divide by an array", where=location_of(user_frame()), fix="multiply by its entrywise reciprocal"
             )
@@ -81,7 +83,7 @@ class Expr:
         return _multiply(self, 1 / factor)
 
     def __rtruediv__(self, other: Any) -> Expr:
-        return _multiply(pointwise("reciprocal", self), other)
+        return _multiply(pointwise(Pointwise(named("reciprocal")), self), other)
 
     def __matmul__(self, other: Any) -> Expr:
         return _matmul(self, lift(self.tracer, other, "@"))
@@ -350,9 +352,8 @@ def _suggest_product(a: Expr, b: Expr) -> str:
     return "check the dimension names in the program's signature"
 
 
-def pointwise(name: str, value: Expr) -> Expr:
-    """A named scalar function of every entry."""
-    value.tracer.note_names()
-    return Expr(
-        value.tracer, value.tracer.node("pointwise", (value.number,), name, value.tracer.nodes[value.number].shape), value.ndim
-    )
+def pointwise(attr: Pointwise, value: Expr) -> Expr:
+    """A scalar function of every entry."""
+    tracer = value.tracer
+    tracer.note_names()
+    return Expr(tracer, tracer.node("pointwise", (value.number,), attr, tracer.nodes[value.number].shape), value.ndim)

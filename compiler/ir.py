@@ -12,7 +12,7 @@ All are frozen; each pass is a function from one to the next.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TypeAlias
 
@@ -20,6 +20,7 @@ from .algebra import Algebra, Letter, Poly
 from .dims import Dim, Shape
 from .errors import Location
 from .graph import Graph, OutputSpec
+from .units import Units
 
 
 @dataclass(frozen=True)
@@ -44,17 +45,26 @@ class Value:
     node: int | None = None
     where: Location | None = None
     view: Letter | None = None  # the first rows of this letter, a stacked value: read from its rows, never stored
+    units: Units | None = None  # a feed-forward value: units over `args`, linear polynomials in other values
+    args: tuple[Poly, ...] = ()
+
+    @property
+    def computed(self) -> bool:
+        """Whether some layer writes it."""
+        return self.poly is not None or self.units is not None
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The chosen products. `forms` holds linear forms that words use as if they were letters (never stored)."""
+    """The chosen products. `forms` holds linear forms that words use as if they were letters (never stored); `ones` the
+    atoms of the columns of ones that feed-forward units take their biases from."""
 
     graph: Graph
     algebra: Algebra
     values: Mapping[int, Value]
     forms: Mapping[int, Poly]
     outputs: tuple[tuple[OutputSpec, int, bool], ...]  # (output, atom, transposed?)
+    ones: Mapping[Dim, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -95,23 +105,49 @@ class Term:
 
 
 @dataclass(frozen=True)
+class Local:
+    """A copy that the feed-forward part writes: `units` over linear forms in stored copies. A form of one row stands
+    for all rows; `bias` is the row of ones that biases read."""
+
+    units: Units
+    args: tuple[Form, ...]
+    bias: Form | None
+
+    @property
+    def reads(self) -> tuple[Form, ...]:
+        return self.args if self.bias is None else (*self.args, self.bias)
+
+
+@dataclass(frozen=True)
 class Placement:
-    """What is stored how: for every computed copy its terms (each with equal alternatives), and what is encoded."""
+    """What is stored how: for every copy that attention computes its terms (each with equal alternatives), for every
+    copy that the feed-forward part computes its units, and what is encoded."""
 
     plan: Plan
     terms: Mapping[Copy, tuple[tuple[Term, ...], ...]]
     encoded: tuple[Copy, ...]
     outputs: tuple[tuple[OutputSpec, Copy, bool], ...]  # (output, copy, read transposed?)
+    local: Mapping[Copy, Local] = field(default_factory=dict)
+
+    @property
+    def computed(self) -> tuple[Copy, ...]:
+        return (*self.terms, *self.local)
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """The layer (1, 2, …) that writes each computed copy; encoded copies are there at 0."""
+    """The layer (1, 2, …) that writes each computed copy; encoded copies are there at 0.
+
+    `last_read` is the first layer whose attention may write over the copy: the one that reads it last, or the one after
+    it where the feed-forward part reads it; depth + 1 for outputs. `last_time` counts in half layers: attention of
+    layer ℓ reads at 2ℓ − 1, its feed-forward part at 2ℓ.
+    """
 
     placement: Placement
     layer: Mapping[Copy, int]
     depth: int
-    last_read: Mapping[Copy, int]  # depth + 1 for outputs
+    last_read: Mapping[Copy, int]
+    last_time: Mapping[Copy, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, order=True)
@@ -145,6 +181,16 @@ class SlotTerm:
     coefficient: Fraction
 
 
+@dataclass(frozen=True)
+class SlotUnits:
+    """Feed-forward units over slots, added to `target`: one sum of references for every argument."""
+
+    target: Slot
+    args: tuple[tuple[tuple[Ref, Fraction], ...], ...]
+    bias: Ref | None
+    units: Units
+
+
 #: One term of a copy as equal alternatives, each a sum of products over slots.
 Alternatives: TypeAlias = tuple[tuple[SlotTerm, ...], ...]
 
@@ -159,6 +205,7 @@ class Layout:
     slot_of: Mapping[Copy, Slot]
     layers: tuple[tuple[Alternatives, ...], ...]
     twins: tuple[tuple[Slot, Copy], ...] = ()
+    local: tuple[tuple[SlotUnits, ...], ...] = ()  # for every layer, what its feed-forward part adds
 
 
 @dataclass(frozen=True)

@@ -41,22 +41,31 @@ class Constant:
 @dataclass(frozen=True)
 class Arithmetic:
     """A number system for numpy arrays: its dtype, how exact arrays enter it (`array`), products with a rational
-    (`scale`), matrix products, and the normal form of a sum (`reduce`)."""
+    (`scale`), matrix products, max(0, ·) (`relu`), and the normal form of a sum (`reduce`)."""
 
     name: str
     dtype: type
     array: Callable[[np.ndarray], np.ndarray]
     scale: Callable[[np.ndarray, Fraction], np.ndarray]
     matmul: Callable[[np.ndarray, np.ndarray], np.ndarray]
+    relu: Callable[[np.ndarray], np.ndarray]
     reduce: Callable[[np.ndarray], np.ndarray] = lambda value: value
+
+    def ones(self, shape: tuple[int, ...]) -> np.ndarray:
+        return self.array(np.ones(shape, dtype=int).astype(object))
 
 
 def _to_float(array: np.ndarray) -> np.ndarray:
     return array.astype(np.float64)
 
 
-FLOAT64 = Arithmetic("float64", np.float64, _to_float, lambda a, c: a * float(c), lambda a, b: a @ b)
-EXACT = Arithmetic("rational", object, lambda a: a, lambda a, c: a * c, lambda a, b: a.dot(b))
+def _relu(array: np.ndarray) -> np.ndarray:
+    out: np.ndarray = np.maximum(array, 0)
+    return out
+
+
+FLOAT64 = Arithmetic("float64", np.float64, _to_float, lambda a, c: a * float(c), lambda a, b: a @ b, _relu)
+EXACT = Arithmetic("rational", object, lambda a: a, lambda a, c: a * c, lambda a, b: a.dot(b), _relu)
 
 Evaluate = Callable[[Sequence[Any], Any, Mapping[str, int], Arithmetic], Any]
 
@@ -66,7 +75,8 @@ class Op:
     """All that is known about one operation.
 
     role: "leaf" (no arguments), "linear" (stays inside linear forms), "product" (needs a head),
-          "positionwise" (needs the feed-forward part), "tokens" (where things are placed and read: no computation).
+          "positionwise" (needs the feed-forward part), "units" (a sum of ReLU units: what `lower` makes of positionwise
+          operations), "tokens" (where things are placed and read: no computation).
     """
 
     name: str
@@ -123,12 +133,17 @@ def _spread(args: Sequence[Any], node: Any, sizes: Mapping[str, int], arithmetic
     return out
 
 
+def _units(args: Sequence[Any], node: Any, sizes: Mapping[str, int], arithmetic: Arithmetic) -> Any:
+    shape = tuple(size_of(dim, sizes) for dim in node.shape)
+    return np.broadcast_to(node.attr.evaluate(args, arithmetic), shape)
+
+
 def _diag(args: Sequence[Any], *_: Any) -> Any:
     return np.diag(args[0][:, 0])
 
 
 def _pointwise(args: Sequence[Any], node: Any, *_: Any) -> Any:
-    return POINTWISE[node.attr](np.asarray(args[0], dtype=np.float64))
+    return node.attr.numpy(args[0])
 
 
 def _stack(args: Sequence[Any], *_: Any) -> Any:
@@ -142,17 +157,6 @@ def _top(args: Sequence[Any], node: Any, sizes: Mapping[str, int], _: Arithmetic
 def _bottom(args: Sequence[Any], node: Any, sizes: Mapping[str, int], _: Arithmetic) -> Any:
     return args[0][-size_of(node.shape[0], sizes) :]
 
-
-#: The named scalar functions, as numpy computes them.
-POINTWISE: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {
-    "relu": lambda z: np.maximum(z, 0.0),
-    "sigmoid": lambda z: 0.5 * (1.0 + np.tanh(0.5 * z)),
-    "sqrt": np.sqrt,
-    "reciprocal": lambda z: 1.0 / z,
-    "exp": np.exp,
-    "tanh": np.tanh,
-    "square": np.square,
-}
 
 _RECORDS = (
     Op("input", "leaf", _declared, lambda *_: None, lambda _, node: f"input {node.attr}"),
@@ -169,8 +173,10 @@ _RECORDS = (
     Op("top", "tokens", _declared, _top, lambda a, node: f"{a[0]}[:{node.shape[0]}]"),
     Op("bottom", "tokens", _declared, _bottom, lambda a, node: f"{a[0]}[-{node.shape[0]}:]"),
     Op("hadamard", "positionwise", _same, _times, lambda a, _: f"{a[0]} * {a[1]}"),
+    Op("rowscale", "positionwise", lambda shapes, _: shapes[1], _times, lambda a, _: f"diag({a[0]}) @ {a[1]}"),
+    Op("units", "units", _declared, _units, lambda a, node: f"{node.attr.name}({', '.join(a)})"),
     Op("diag", "positionwise", _diagonal, _diag, lambda a, _: f"diag({a[0]})"),
-    Op("pointwise", "positionwise", _same, _pointwise, lambda a, node: f"{node.attr}({a[0]})"),
+    Op("pointwise", "positionwise", _same, _pointwise, lambda a, node: f"{node.attr.name}({a[0]})"),
 )
 
 OPS: Mapping[str, Op] = {record.name: record for record in _RECORDS}

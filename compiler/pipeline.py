@@ -1,4 +1,4 @@
-"""The whole compile on one screen: graph → plan → placement → schedule → layout → heads → exact weights.
+"""The whole compile on one screen: graph → units → plan → placement → schedule → layout → heads → exact weights.
 
 Several equal programs are built and the best is kept (`optimize` says what best means). Same input, same output.
 """
@@ -7,21 +7,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import cache
 from itertools import product
 from time import perf_counter
 
 from .allocate import Habits, allocate, may_use_twins
 from .architecture import Architecture, check_legal
-from .artifact import Artifact, Search
+from .artifact import Artifact, Lowering, Search
 from .dims import size_of
 from .errors import ArchitectureError, CompileError
 from .graph import Graph, check_graph, live_nodes
 from .hints import name_values
 from .ir import Layout, Plan, Schedule, SlotHead
 from .layout import label_rows, place_inputs, place_outputs
+from .lower import lower
 from .merge import merge
+from .ops import OPS
 from .place import Taste, place
+from .pointwise import DEFAULT_TOLERANCE
 from .schedule import schedule
 from .select import Choices, select
 from .weights import build_layer, slot_starts
@@ -61,7 +65,17 @@ class Compilation:
         heads = max(counts, default=0)
         # a third head is worth it where it saves a third of the rows
         weighted = parameters * max(heads, 2) ** 2
-        return {"depth": len(counts), "rows": rows, "heads": heads, "parameters": parameters, "weighted parameters": weighted}
+        units = sum(
+            len(local.units.units) * size_of(local.target.height, sizes) for layer in self.layout.local for local in layer
+        )
+        return {
+            "depth": len(counts),
+            "rows": rows,
+            "heads": heads,
+            "parameters": parameters,
+            "weighted parameters": weighted,
+            "units": units,
+        }
 
 
 def compile_graph(
@@ -70,6 +84,7 @@ def compile_graph(
     optimize: str = "balanced",
     within: Mapping[str, int] | None = None,
     time_limit: float | None = None,
+    tol: Fraction | None = None,
 ) -> Artifact:
     """Compiles a graph; of equally deep candidates those within the limits ("heads", "rows") come first.
 
@@ -81,6 +96,11 @@ def compile_graph(
         raise CompileError(f"optimize={optimize!r} is not a goal", fix=f"choose one of {', '.join(map(repr, GOALS))}")
     check_graph(graph)
     check_legal(graph, architecture)
+    lowered = None
+    if any(OPS[graph.nodes[index].op].role == "positionwise" for index in live_nodes(graph)):
+        found = lower(graph, lambda _: DEFAULT_TOLERANCE if tol is None else tol)
+        graph, lowered = found.graph, Lowering(found.ideal, found.meaning, found.approximations)
+        check_graph(graph)
     plans = list(distinct_plans(graph, look_through=("minor",) if optimize == "balanced" else ("all", "minor")))
     if GOALS[optimize][0] == "depth":
         fewest = min(map(depth_of, plans))
@@ -107,7 +127,7 @@ def compile_graph(
         assert refused is not None
         raise refused
     check_range(graph, best)
-    return replace(emit(graph, architecture, best), search=Search(optimize, tried, finished))
+    return replace(emit(graph, architecture, best), search=Search(optimize, tried, finished), lowered=lowered)
 
 
 def candidates(plans: list[Plan]) -> Iterator[tuple[Schedule, Habits]]:
@@ -134,7 +154,7 @@ def distinct_plans(graph: Graph, look_through: tuple[str, ...]) -> Iterator[Plan
         choices = product(("shared", "named"), (True,), look_through[-1:], (3,))
     for keep, forms, inline, parts in choices:
         plan = select(graph, Choices(keep, forms, inline, parts))
-        signature = tuple((v.name, v.shape, v.level, str(v.poly)) for v in plan.values.values())
+        signature = tuple((v.name, v.shape, v.level, str(v.poly), str(v.args)) for v in plan.values.values())
         if signature not in seen:
             seen.add(signature)
             yield plan
@@ -156,7 +176,7 @@ def schedules(plan: Plan) -> Iterator[Schedule]:
         picked = dict(zip(free, combination, strict=True))
         placement = place(plan, tuple(picked.get(atom, False) for _, atom, _ in plan.outputs), taste)
         for scheduled in (schedule(placement, late=False), schedule(placement, late=True)):
-            signature = (tuple(placement.terms.items()), tuple(scheduled.layer.items()))
+            signature = (*placement.terms.items(), *placement.local.items(), *scheduled.layer.items())
             if signature not in seen:
                 seen.add(signature)
                 yield scheduled
@@ -172,6 +192,8 @@ def check_range(graph: Graph, best: Compilation) -> None:
     """Raises CompileError when a weight is too large or too small for a float."""
     forms = [f for layer in best.heads for head in layer for piece in head.KQ for f in (*piece[0], *piece[1])]
     weights = [c for layer in best.heads for head in layer for *_, c in head.V] + [c for _, c in forms]
+    tables = {local.units for layer in best.layout.local for local in layer}
+    weights += [c for table in tables for u in table.units for c in (*u.coefficients, u.bias, u.weight) if c]
     for c in weights:
         if not 2.0**-1000 <= abs(c) <= 2.0**1000:
             size = c.numerator.bit_length() - c.denominator.bit_length()
@@ -185,14 +207,15 @@ def emit(graph: Graph, architecture: Architecture, best: Compilation) -> Artifac
     """Exact weight matrices, and everything that running and proving need to know about them."""
     layout = best.layout
     starts, d_model = slot_starts(layout.slots, graph.sizes)
-    distinct = {heads: build_layer(heads, starts, max(d_model, 1), graph.sizes) for heads in dict.fromkeys(best.heads)}
+    kinds = list(zip(best.heads, layout.local, strict=True))
+    distinct = {kind: build_layer(*kind, starts, max(d_model, 1), graph.sizes) for kind in dict.fromkeys(kinds)}
     encoding, n_tokens = place_inputs(layout, starts)
     return Artifact(
         graph,
         architecture,
         max(d_model, 1),
         n_tokens,
-        tuple(distinct[heads] for heads in best.heads),
+        tuple(distinct[kind] for kind in kinds),
         encoding,
         place_outputs(layout, starts),
         tuple((starts[slot], slot.height) for slot in layout.slots),
@@ -206,4 +229,4 @@ def key(candidate: Compilation, optimize: str, within: Mapping[str, int]) -> tup
     costs = candidate.costs()
     first, *others = (costs[goal] for goal in GOALS[optimize])
     exceeded = sum(costs[name] > limit for name, limit in within.items())
-    return (first, exceeded, *others, costs["parameters"])
+    return (first, exceeded, *others, costs["parameters"], costs["units"])

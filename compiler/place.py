@@ -14,7 +14,7 @@ from fractions import Fraction
 from .algebra import Letter, Word
 from .dims import Dim, size_of
 from .errors import ArchitectureError
-from .ir import Copy, Form, Placement, Plan, Term, whole
+from .ir import Copy, Form, Local, Placement, Plan, Term, Value, whole
 
 _IDENTITY = -1
 
@@ -43,15 +43,19 @@ def place(plan: Plan, flips: tuple[bool, ...], taste: Taste) -> Placement:
     for (spec, atom, flipped), flip in zip(plan.outputs, flips, strict=True):
         if plan.graph.nodes[spec.node].op in ("top", "bottom"):  # cut out of tokens: the stack must lie along them
             flip = not flipped
+        flip = flip or placing.along_tokens(atom)
         copy = placing.stored((atom, flip))
         placing.demand(copy)
         outputs.append((spec, copy, copy.flipped != flipped))
-    order = sorted((v for v in plan.values.values() if v.poly is not None), key=lambda v: (-v.level, -v.atom))
+    order = sorted((v for v in plan.values.values() if v.computed), key=lambda v: (-v.level, -v.atom))
     chosen: dict[Copy, list[Term]] = {}
+    local: dict[Copy, Local] = {}
     for value in order:
         for flipped in (False, True):
             copy = placing.stored((value.atom, flipped))
-            if copy in placing.demanded and copy not in chosen:
+            if copy in placing.demanded and value.units is not None:
+                local[copy] = placing.local(value, copy)
+            elif copy in placing.demanded and copy not in chosen:
                 chosen[copy] = [placing.choose(word, c, copy) for word, c in placing.words(copy)]
     terms = {
         copy: tuple(
@@ -59,8 +63,8 @@ def place(plan: Plan, flips: tuple[bool, ...], taste: Taste) -> Placement:
         )
         for copy, picked in chosen.items()
     }
-    encoded = tuple(sorted(copy for copy in placing.demanded if copy not in terms))
-    return Placement(plan, terms, encoded, tuple(outputs))
+    encoded = tuple(sorted(copy for copy in placing.demanded if copy not in terms and copy not in local))
+    return Placement(plan, terms, encoded, tuple(outputs), local)
 
 
 class _Placing:
@@ -86,7 +90,39 @@ class _Placing:
         self.demanded.add(whole(self.plan, copy))
 
     def readable(self, term: Term) -> bool:
-        return all(c.rows == whole(self.plan, c).rows for form in (term.V, term.K, term.Q) for _, c in form)
+        return all(
+            c.rows == whole(self.plan, c).rows and (c.flipped or not self.along_tokens(c.atom))
+            for form in (term.V, term.K, term.Q)
+            for _, c in form
+        )
+
+    def along_tokens(self, atom: int) -> bool:
+        """Whether the value can only be stored transposed: units that scale rows need each row on a token of its own."""
+        value = self.plan.values.get(atom)
+        if value is None or value.units is None or value.shape[1] == 1:
+            return False
+        return any(arg.shape[1] == 1 for arg in value.args)
+
+    def local(self, value: Value, copy: Copy) -> Local:
+        """The rows that the units of a feed-forward value read, in the orientation in which it is stored."""
+        assert value.units is not None
+        args = []
+        for poly in value.args:
+            form = [
+                (c, self.stored((word[0][0], word[0][1] != copy.flipped)) if word else identity_copy(copy.rows))
+                for word, c in poly
+            ]
+            args.append(tuple(form))
+        bias = None
+        if value.units.biased:
+            dim = copy.cols
+            row = identity_copy(1) if dim == 1 else Copy(self.plan.ones[dim], True, 1, dim)
+            bias = ((Fraction(1), row),)
+        local = Local(value.units, tuple(args), bias)
+        for form in local.reads:
+            for _, read in form:
+                self.demand(read)
+        return local
 
     def words(self, copy: Copy) -> list[tuple[Word, Fraction]]:
         poly = self.plan.values[copy.atom].poly
@@ -149,7 +185,10 @@ class _Placing:
         total = 0.0
         for copy in {whole(self.plan, c) for form in (term.V, term.K, term.Q) for _, c in form}:
             if copy not in self.demanded and not (copy == identity_copy(1) and any(map(is_identity, self.demanded))):
-                computed = not is_identity(copy) and self.plan.values[copy.atom].leaf is None
+                value = None if is_identity(copy) else self.plan.values[copy.atom]
+                computed = value is not None and value.leaf is None
+                if value is not None and value.units is not None:  # each row has units of its own
+                    total += size_of(copy.rows, self.sizes) * len(value.units.units) / 4
                 rows = 16 if self.taste.alike and isinstance(copy.rows, str) else size_of(copy.rows, self.sizes)
                 total += rows * (self.taste.computed if computed else 1.0)
         return total

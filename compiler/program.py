@@ -20,9 +20,8 @@ import numpy as np
 from .binding import as_numeric, bind_sizes, definition_of
 from .dims import Dim, describe_shape, stacked
 from .errors import CompileError, InputError, ProgramError, ShapeError, TraceError, location_of, user_frame
-from .expr import Expr, lift, pointwise
+from .expr import Expr, lift
 from .graph import Graph, OutputSpec
-from .ops import POINTWISE
 from .tracer import Tracer
 
 
@@ -201,18 +200,6 @@ def diag(v: Any) -> Any:
         raise ShapeError(f"hw.diag takes a vector, got {describe_shape(v.dims)}", where=location_of(user_frame()))
     n = v.dims[0]
     return Expr(v.tracer, v.tracer.node("diag", (v.number,), None, (n, n)), 2)
-
-
-def _named(name: str) -> Callable[[Any], Any]:
-    def function(value: Any) -> Any:
-        return pointwise(name, value) if isinstance(value, Expr) else POINTWISE[name](value)
-
-    function.__name__ = function.__qualname__ = name
-    function.__doc__ = f"{name} of every entry. Needs a feed-forward part: see `Architecture`."
-    return function
-
-
-relu, sigmoid, sqrt, reciprocal, exp, tanh, square = (_named(name) for name in POINTWISE)
 
 
 class Program:

@@ -11,30 +11,39 @@ from .ir import Copy, Placement, Schedule, whole
 
 def schedule(placement: Placement, late: bool) -> Schedule:
     """As soon as possible, or (`late`) as late as the readers of each copy allow."""
-    reads = {copy: _read_copies(placement, copy) for copy in placement.terms}
+    reads = {copy: _read_copies(placement, copy) for copy in placement.computed}
     early: dict[Copy, int] = dict.fromkeys(placement.encoded, 0)
-    order = sorted(placement.terms, key=lambda copy: (placement.plan.values[copy.atom].level, copy))
+    local = placement.local.keys()
+    order = sorted(reads, key=lambda copy: (placement.plan.values[copy.atom].level, copy in local, copy))
     for copy in order:
-        early[copy] = 1 + max((early[source] for source in reads[copy]), default=0)
-    depth = max((early[copy] for copy in placement.terms), default=0)
-    output_copies = {copy for _, copy, _ in placement.outputs}
+        if copy in local:  # the feed-forward part reads what attention of its own layer wrote
+            early[copy] = max([1, *(early[source] + (source in local) for source in reads[copy])])
+        else:
+            early[copy] = 1 + max((early[source] for source in reads[copy]), default=0)
+    depth = max((early[copy] for copy in reads), default=0)
     layer = dict(early)
-    last_read = dict.fromkeys(early, 0)
-    for copy in output_copies:
-        last_read[copy] = depth + 1
+    last_time = dict.fromkeys(early, 0)
+    for _, copy, _ in placement.outputs:
+        last_time[copy] = 2 * depth + 1
     readers: dict[Copy, list[Copy]] = {}
     for reader, sources in reads.items():
         for source in sources:
             readers.setdefault(source, []).append(reader)
     for copy in reversed(order):
         if late:
-            layer[copy] = min([layer[reader] - 1 for reader in readers.get(copy, [])] + [depth])
+            before = [layer[r] if r in local and copy not in local else layer[r] - 1 for r in readers.get(copy, [])]
+            layer[copy] = min([*before, depth])
         for source in reads[copy]:
-            last_read[source] = max(last_read[source], layer[copy])
-    return Schedule(placement, layer, depth, last_read)
+            last_time[source] = max(last_time[source], 2 * layer[copy] - (copy not in local))
+    last_read = {copy: time // 2 + 1 if time else 0 for copy, time in last_time.items()}
+    return Schedule(placement, layer, depth, last_read, last_time)
 
 
 def _read_copies(placement: Placement, copy: Copy) -> set[Copy]:
     """Everything that some alternative of some term reads."""
-    terms = [term for alternatives in placement.terms[copy] for term in alternatives]
-    return {whole(placement.plan, c) for term in terms for form in (term.V, term.K, term.Q) for _, c in form}
+    if copy in placement.local:
+        forms = placement.local[copy].reads
+    else:
+        terms = [term for alternatives in placement.terms[copy] for term in alternatives]
+        forms = tuple(form for term in terms for form in (term.V, term.K, term.Q))
+    return {whole(placement.plan, c) for form in forms for _, c in form}

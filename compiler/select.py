@@ -8,60 +8,20 @@ Words longer than three letters are cut into parts, as few layers deep as the le
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from fractions import Fraction
 
 from .algebra import Algebra, Letter, Poly, Word
 from .carried import carried_variables, factors, variable
-from .dims import Shape, size_of
+from .choices import Choices, fewest_layers
+from .dims import Dim, Shape, size_of
 from .errors import ArchitectureError, Location
 from .graph import SYMMETRIC, Graph, Node, count_uses
 from .ir import Leaf, Plan, Value
 
 
-@dataclass(frozen=True)
-class Choices:
-    """How to select: the pipeline tries several and keeps the best.
-
-    keep: which nodes beyond degree one get rows: the "shared" ones, those that the user "named", "either", or of
-    the named only the "carried" ones: factors, and variables that a loop adds to;
-    forms: use linear combinations as factors (else multiply them out);
-    inline: look through late values where that saves a layer: "minor" ones (without a name, read once, or only ever
-    added to others), or "all";
-    parts: the most factors that a cut may have (2 avoids columns, 3 is shallowest).
-    """
-
-    keep: str = "shared"
-    forms: bool = True
-    inline: str = "minor"
-    parts: int = 3
-    max_terms: int = 24  # times ten with inline="all"
-    max_degree: int = 27
-
-
 def select(graph: Graph, choices: Choices) -> Plan:
     """Chooses the values of a plan. Raises ArchitectureError for an operation that attention alone cannot do."""
     return _Selection(graph, choices).plan()
-
-
-def fewest_layers(levels: tuple[int, ...], parts: int) -> int:
-    """The layer after which the product of letters can be stored, when each is there after its level and a layer
-    multiplies up to `parts` neighbours.
-
-    Joining neighbours as soon as they are there leaves the fewest factors at every time, so it is optimal.
-    """
-    factors, level = list(levels), 0
-    while len(factors) > parts or any(at > level for at in factors):
-        joined: list[int] = []
-        run = 0
-        for at in [*factors, level + 1]:
-            if at <= level:
-                run += 1
-                continue
-            joined += [level] * -(-run // parts) + [at]
-            run = 0
-        factors, level = joined[:-1], level + 1
-    return level + 1
 
 
 class _Selection:
@@ -77,6 +37,7 @@ class _Selection:
         self.single: dict[Word, tuple[int, bool]] = {}  # words that values hold, as they are or transposed
         self.shallowest: dict[tuple[int, ...], int] = {}
         self.polys: dict[int, Poly] = {}
+        self.ones: dict[Dim, int] = {}
         self.uses = count_uses(graph)
         self.factors, self.carried = factors(graph), carried_variables(graph)
         self.stated = {fact.node for fact in graph.facts if fact.kind in SYMMETRIC}
@@ -92,7 +53,7 @@ class _Selection:
             read = node.args[0] if node.op in ("top", "bottom") else spec.node  # parts are cut out when they are read
             atom, flipped = self.as_value(self.polys[read], read, spec.name)
             outputs.append((spec, atom, flipped))
-        return Plan(self.graph, self.algebra, self.values, self.linear, tuple(outputs))
+        return Plan(self.graph, self.algebra, self.values, self.linear, tuple(outputs), self.ones)
 
     # -- nodes to polynomials ------------------------------------------------------------------------------
 
@@ -124,12 +85,43 @@ class _Selection:
             )
         elif node.op == "matmul":
             poly = self.product(node.args[0], node.args[1])
+        elif node.op == "units":
+            return algebra.atom(self.units(index, node))
         else:
             raise ArchitectureError(f"{node.op} needs a feed-forward part", where=node.where)
         if (poly.degree() >= 2 and self.kept(index)) or (len(poly.terms) >= 2 and self.updated(index)):
             atom, flipped = self.as_value(poly, index, self.graph.label(index))
             poly = algebra.transpose(algebra.atom(atom)) if flipped else algebra.atom(atom)
         return poly
+
+    def units(self, index: int, node: Node) -> int:
+        """A feed-forward value: it reads what attention of its own layer writes, and what is there before."""
+        args = tuple(self.readable(self.polys[arg], arg) for arg in node.args)
+        letters = {atom for poly in args for atom in poly.letters()}
+        level = max((self.values[a].level + (self.values[a].units is not None) for a in letters), default=0)
+        if node.attr.biased:
+            for dim in node.shape:
+                self.bias(dim)
+        atom = self.algebra.new_atom(self.graph.label(index), node.shape, index in self.stated)
+        name, where = self.graph.label(index), node.where
+        self.values[atom] = Value(atom, name, node.shape, max(level, 1), node=index, where=where, units=node.attr, args=args)
+        return atom
+
+    def readable(self, poly: Poly, node: int) -> Poly:
+        """A linear polynomial in values: what a row of W_1 can read."""
+        poly = self.algebra.substitute(poly, self.linear.get)
+        return poly if poly.degree() <= 1 else self.stored(poly, node)
+
+    def bias(self, dim: Dim) -> None:
+        """The column of ones of that length, of which the transpose is the row that biases read."""
+        if dim == 1 or dim in self.ones:
+            return
+        index = next(i for i, n in enumerate(self.graph.nodes) if n.op == "ones" and n.shape == (dim, 1))
+        if index in self.polys:
+            (((self.ones[dim], _),),) = self.polys[index].terms
+        else:
+            self.ones[dim] = self.leaf(Leaf("ones", index), (dim, 1), self.graph.label(index), index)
+            self.polys[index] = self.algebra.atom(self.ones[dim])
 
     def top(self, poly: Poly, index: int, node: Node) -> Poly:
         """The first rows of a stacked value: of the first letter of every word."""
@@ -369,7 +361,7 @@ class _Selection:
 
     def may_inline(self, atom: int) -> bool:
         """Computed letters; with inline="minor" not those that the user named and multiplies more than once."""
-        if self.letter_level(atom) == 0 or (atom in self.values and self.values[atom].view is not None):
+        if self.letter_level(atom) == 0 or (atom in self.values and self.values[atom].poly is None):
             return False
         if self.choices.inline == "all":
             return True

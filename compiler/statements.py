@@ -30,6 +30,29 @@ def spectrum(
     return _stated(kind, value, (float(lo), float(hi)), fix)
 
 
+def bounded(value: Any, within: tuple[float, float] | None = None, *, rows: float | None = None, fix: str | None = None) -> Any:
+    """States how large a value can be: every entry in `within` = (lo, hi), ends included, and (or) every row's Euclidean
+    norm at most `rows`. Approximations are proved for such data; each run checks it and raises AssumptionError.
+
+    Inputs of which nothing is stated are taken to have entries in [−1, 1] where a proof needs a bound.
+    """
+    if within is None and rows is None:
+        raise ProgramError("hw.bounded states nothing", where=location_of(user_frame()), fix="pass within=(lo, hi) or rows=r")
+    for kind, bounds in (("within", within), ("rows", None if rows is None else (0.0, rows))):
+        if bounds is not None:
+            lo, hi = (float(end) for end in bounds)
+            if not (lo <= hi and max(abs(lo), abs(hi)) < float("inf")):
+                text = f"the interval ({lo}, {hi}) is empty or infinite"
+                raise ProgramError(text, where=location_of(user_frame()), fix="give finite lo ≤ hi")
+            _noted(kind, value, (lo, hi), fix)
+    return value
+
+
+def signs(value: Any) -> Any:
+    """States that every entry is −1 or 1, as labels are: products with it are exact. Each run checks it."""
+    return _noted("signs", value, (-1.0, 1.0), "pass −1 and 1, for example 2 * y − 1 for labels 0 and 1")
+
+
 def residual(solution: Any, **statement: Any) -> None:
     """States that `solution` is approximate (see `graph.Residual`); only helpers such as `hw.solve` use it.
 
@@ -52,5 +75,11 @@ def _stated(kind: str, value: Any, bounds: tuple[float, float] | None, fix: str 
             rule="rows and columns have the same dimension, by name",
             fix="state it of a square matrix, for example A.T @ A",
         )
-    value.tracer.facts.append(Fact(kind, value.number, location_of(user_frame()), bounds, fix))
+    return _noted(kind, value, bounds, fix)
+
+
+def _noted(kind: str, value: Any, bounds: tuple[float, float] | None, fix: str | None) -> Any:
+    if isinstance(value, Expr):
+        value.tracer.note_names()
+        value.tracer.facts.append(Fact(kind, value.number, location_of(user_frame()), bounds, fix))
     return value

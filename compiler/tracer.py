@@ -106,6 +106,8 @@ class Tracer:
             return self.scale(factor * node.attr, node.args[0])
         if node.op == "constant":
             return self.constant(node.attr.array() * factor, node.shape)
+        if node.op == "diag":
+            return self.node("diag", (self.scale(factor, node.args[0]),), None, node.shape)
         return self.node("scale", (a,), factor, node.shape)
 
     def transpose(self, a: int) -> int:
@@ -132,11 +134,22 @@ class Tracer:
             return b
         if right.op == "eye":
             return a
+        if left.op == "diag":
+            return self.rows_scaled(left.args[0], b)
+        if right.op == "diag":
+            return self.transpose(self.rows_scaled(right.args[0], self.transpose(a)))
         if left.op == right.op == "constant":
             work = left.attr.shape[0] * left.attr.shape[1] * right.attr.shape[1]
             if work <= _FOLD_LIMIT:
                 return self.constant(left.attr.array().dot(right.attr.array()), shape)
         return self.node("matmul", (a, b), None, shape)
+
+    def rows_scaled(self, s: int, a: int) -> int:
+        """diag(s) @ a: the rows of a, each times a number."""
+        node = self.nodes[a]
+        if node.op == "diag":
+            return self.node("diag", (self.rows_scaled(s, node.args[0]),), None, node.shape)
+        return self.node("hadamard" if node.shape[1] == 1 else "rowscale", (s, a), None, node.shape)
 
     def spread(self, a: int, dim: Dim) -> int:
         """The scalar `a` times the identity of size `dim`."""

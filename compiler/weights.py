@@ -12,42 +12,55 @@ from fractions import Fraction
 import numpy as np
 
 from .dims import Dim, size_of
-from .ir import Ref, Slot, SlotHead
+from .ir import Ref, Slot, SlotHead, SlotUnits
 
 
 @dataclass(frozen=True, order=True)
 class Block:
     """coefficient · I of the given size, with its upper left corner at (row, col). `dim` names the size: a hint for
-    proofs, which tells an identity of size d = 1 from the first row of one."""
+    proofs, which tells an identity of size d = 1 from the first row of one. `column`: a column of `size` equal entries
+    instead, which gives every row of a block the same number of the token."""
 
     row: int
     col: int
     size: int
     coefficient: Fraction
     dim: Dim = field(default=1, compare=False)
+    column: bool = False
+
+    @property
+    def width(self) -> int:
+        """The columns of the matrix that the block covers."""
+        return 1 if self.column else self.size
 
 
 @dataclass(frozen=True)
 class BlockMatrix:
-    """A d_model × d_model matrix that is the sum of its blocks."""
+    """A matrix that is the sum of its blocks: d_model × d_model, or of `height` rows, or of `width` columns."""
 
     d_model: int
     blocks: tuple[Block, ...]
+    height: int | None = None
+    width: int | None = None
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return (self.d_model if self.height is None else self.height, self.d_model if self.width is None else self.width)
 
     def dense(self) -> np.ndarray:
-        """The matrix in float64, shape (d_model, d_model); each entry is the nearest float to the exact one."""
-        out = np.zeros((self.d_model, self.d_model))
+        """The matrix in float64; each entry is the nearest float to the exact one."""
+        out = np.zeros(self.shape)
         for block in self.blocks:
             index = np.arange(block.size)
-            out[block.row + index, block.col + index] += float(block.coefficient)
+            out[block.row + index, block.col + index * (not block.column)] += float(block.coefficient)
         return out
 
     def exact(self) -> np.ndarray:
-        """The matrix as an object array of Fractions, shape (d_model, d_model)."""
-        out = np.full((self.d_model, self.d_model), Fraction(0), dtype=object)
+        """The matrix as an object array of Fractions."""
+        out = np.full(self.shape, Fraction(0), dtype=object)
         for block in self.blocks:
             index = np.arange(block.size)
-            out[block.row + index, block.col + index] += block.coefficient
+            out[block.row + index, block.col + index * (not block.column)] += block.coefficient
         return out
 
     @property
@@ -67,11 +80,30 @@ class HeadWeights:
 
 
 @dataclass(frozen=True)
+class FeedForwardWeights:
+    """W_2 relu(W_1 H): W_1 has shape (units, d_model), W_2 (d_model, units)."""
+
+    W_1: BlockMatrix
+    W_2: BlockMatrix
+
+
+@dataclass(frozen=True)
 class LayerWeights:
-    """One layer of eq. (3.1). `ffn` is None: the feed-forward part is not lowered yet."""
+    """One layer of eq. (3.1); `ffn` is None where the layer has no feed-forward part."""
 
     heads: tuple[HeadWeights, ...]
-    ffn: None = None
+    ffn: FeedForwardWeights | None = None
+
+    @property
+    def matrices(self) -> tuple[BlockMatrix, ...]:
+        """All matrices of the layer."""
+        ffn = () if self.ffn is None else (self.ffn.W_1, self.ffn.W_2)
+        return (*(m for head in self.heads for m in head.matrices), *ffn)
+
+    @property
+    def ffn_width(self) -> int:
+        """The number of feed-forward units."""
+        return 0 if self.ffn is None else self.ffn.W_1.shape[0]
 
 
 def slot_starts(slots: tuple[Slot, ...], sizes: Mapping[str, int]) -> tuple[dict[Slot, int], int]:
@@ -84,10 +116,38 @@ def slot_starts(slots: tuple[Slot, ...], sizes: Mapping[str, int]) -> tuple[dict
 
 
 def build_layer(
-    heads: tuple[SlotHead, ...], starts: Mapping[Slot, int], d_model: int, sizes: Mapping[str, int]
+    heads: tuple[SlotHead, ...],
+    local: tuple[SlotUnits, ...],
+    starts: Mapping[Slot, int],
+    d_model: int,
+    sizes: Mapping[str, int],
 ) -> LayerWeights:
     """The matrices of one layer. A stack of K and Q that needs more than d_model rows is split into several heads."""
-    return LayerWeights(tuple(w for head in heads for w in _build_head(head, starts, d_model, sizes)))
+    built = tuple(w for head in heads for w in _build_head(head, starts, d_model, sizes))
+    return LayerWeights(built, _build_units(local, starts, d_model, sizes) if local else None)
+
+
+def _build_units(
+    local: tuple[SlotUnits, ...], starts: Mapping[Slot, int], d_model: int, sizes: Mapping[str, int]
+) -> FeedForwardWeights:
+    """All units of a layer below each other: every unit once for each row of its target."""
+    first: list[Block] = []
+    second: list[Block] = []
+    at = 0
+    for entry in local:
+        height = size_of(entry.target.height, sizes)
+        for unit in entry.units.units:
+            reads = [(ref, c * f) for c, arg in zip(unit.coefficients, entry.args, strict=True) for ref, f in arg if c]
+            if unit.bias and entry.bias is not None:
+                reads.append((entry.bias, unit.bias))
+            for ref, c in reads:
+                column = size_of(ref.height, sizes) == 1 and ref.height != entry.target.height
+                first.append(Block(at, starts[ref.slot], height, c, entry.target.height, column))
+            second.append(Block(starts[entry.target], at, height, unit.weight, entry.target.height))
+            at += height
+    return FeedForwardWeights(
+        BlockMatrix(d_model, tuple(sorted(first)), height=at), BlockMatrix(d_model, tuple(sorted(second)), width=at)
+    )
 
 
 def _build_head(head: SlotHead, starts: Mapping[Slot, int], d_model: int, sizes: Mapping[str, int]) -> list[HeadWeights]:

@@ -17,7 +17,7 @@ from typing import Literal
 
 from ..compiler.artifact import Artifact
 from ..compiler.dims import size_of
-from ..compiler.graph import Graph, InputSpec, Residual, live_nodes
+from ..compiler.graph import SYMMETRIC, Graph, InputSpec, Residual, live_nodes
 from ..compiler.weights import LayerWeights
 from .exact import depth_lower_bound, exact_degree
 from .minimax import (
@@ -163,7 +163,7 @@ def _placed_in(graph: Graph, node: int) -> list[int]:
 
 def _by_entries(artifact: Artifact) -> LowerBound | None:
     graph, tokens = artifact.graph, artifact.n_tokens
-    symmetric = {fact.node for fact in graph.facts}
+    symmetric = {fact.node for fact in graph.facts if fact.kind in SYMMETRIC}
     entries = 0
     for spec in _inputs(graph):
         rows, cols = (size_of(dim, graph.sizes) for dim in graph.nodes[spec.node].shape)

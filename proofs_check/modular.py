@@ -69,4 +69,34 @@ def _matmul(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return total
 
 
-MODULAR = Arithmetic("integers modulo 2^61 − 1", np.uint64, _array, _scale, _matmul, lambda v: v % _P)
+def multiply(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """The entrywise product; shapes broadcast."""
+    a, b = np.broadcast_arrays(a, b)
+    return _sum(((x * y, 21 * (i + j)) for j, y in enumerate(_limbs(b)) for i, x in enumerate(_limbs(a))), a.shape)
+
+
+def _inverse(a: np.ndarray) -> np.ndarray:
+    """Entrywise 1/a, as a^(prime − 2) = a^(2^61 − 3); 0 for 0."""
+    power, out = a, np.ones_like(a)
+    for bit in bin(PRIME - 2)[:1:-1]:
+        out = multiply(out, power) if bit == "1" else out
+        power = multiply(power, power)
+    return out
+
+
+#: A random number, for `_relu`.
+_POLE = np.array(0x3A5F1C96E8B2D47 % PRIME, dtype=np.uint64)
+
+
+def _relu(a: np.ndarray) -> np.ndarray:
+    """(a + |a|)/2 with the even function a²/(a² + r) in place of |a|, r a random number; relu(0) = 0 stays.
+
+    Sums of relu that are equal as expressions (where relu(a) − relu(−a) = a is used) stay equal. Others become
+    different rational functions, since 1/(a² + r) and 1/(b² + r) are independent unless a = ±b: a random point tells.
+    """
+    square = multiply(a, a)
+    even = multiply(square, _inverse((square + _POLE) % _P))
+    return _scale((a + even) % _P, Fraction(1, 2))
+
+
+MODULAR = Arithmetic("integers modulo 2^61 − 1", np.uint64, _array, _scale, _matmul, _relu, lambda v: v % _P)

@@ -17,10 +17,12 @@ from typing import TypeAlias
 from ..compiler.algebra import Algebra, Poly, Word
 from ..compiler.artifact import Artifact, ValueHint
 from ..compiler.dims import Dim, size_of
+from ..compiler.graph import SYMMETRIC
 from ..compiler.layout import Placed
-from ..compiler.weights import Block, HeadWeights
+from ..compiler.weights import Block, FeedForwardWeights, HeadWeights
 from .certificate import Proved, Unknown, Verdict
 from .exact import wrong_encoding
+from .relu_sums import ReluSums
 
 #: The content of a block of rows: token count → polynomial of shape (height × token count).
 Content: TypeAlias = dict[Dim, Poly]
@@ -63,13 +65,15 @@ class _Proof:
         self.algebra = Algebra()
         self.heights = dict(artifact.partition)
         self.check_partition()
-        self.stated = {fact.node: fact for fact in self.graph.facts}
+        self.stated = {fact.node: fact for fact in self.graph.facts if fact.kind in SYMMETRIC}
         self.assumed: list[str] = []
         self.node_atom: dict[int, int] = {}  # program node → the symbol that is proved to be it
         self.definition: dict[int, Poly] = {}  # symbols of intermediate values → what the weights compute
         self.origin: dict[int, Poly] = {}  # program symbols → their polynomial in earlier symbols
         self.program: dict[int, Poly] = {}
         self.content: dict[int, Content] = {row: {} for row in self.heights}
+        self.relus = ReluSums(self.algebra)
+        self.ones: dict[Dim, int] = {}
         for placed in artifact.encoding:
             self.encode(placed)
 
@@ -93,7 +97,7 @@ class _Proof:
         rows = placed.shape[0]
         if placed.kind == "zeros":
             return
-        poly = self.algebra.identity(rows) if placed.kind == "eye" else self.algebra.atom(self.leaf_atom(placed.node))
+        poly = self.algebra.identity(rows) if placed.kind == "eye" else self.leaf(placed.node)
         poly = self.algebra.transpose(poly) if placed.flipped else poly
         fits = (size_of(poly.shape[0], self.graph.sizes), size_of(poly.shape[1], self.graph.sizes)) == (
             placed.height,
@@ -102,6 +106,19 @@ class _Proof:
         if self.heights.get(placed.row) != poly.shape[0] or not fits or self.content[placed.row]:
             raise NotProved(f"{placed.name} is not placed on a block of its own height")
         self.content[placed.row] = {poly.shape[1]: poly}
+
+    def leaf(self, node: int) -> Poly:
+        if self.graph.nodes[node].op == "ones":
+            return self.column_of_ones(self.graph.nodes[node].shape[0])
+        return self.algebra.atom(self.leaf_atom(node))
+
+    def column_of_ones(self, dim: Dim) -> Poly:
+        """One symbol for every dimension; the number 1 for dimension 1."""
+        if dim == 1:
+            return self.algebra.identity(1)
+        if dim not in self.ones:
+            self.ones[dim] = self.algebra.new_atom(f"1_{dim}", (dim, 1))
+        return self.algebra.atom(self.ones[dim])
 
     def leaf_atom(self, node: int) -> int:
         if node not in self.node_atom:
@@ -116,16 +133,64 @@ class _Proof:
     # -- the machine ---------------------------------------------------------------------------------------
 
     def interpret(self) -> None:
-        hints: dict[int, list[ValueHint]] = {}
+        hints: dict[tuple[int, bool], list[ValueHint]] = {}
         for hint in self.artifact.hints:
-            hints.setdefault(hint.boundary, []).append(hint)
+            hints.setdefault((hint.boundary, hint.local), []).append(hint)
         for number, layer in enumerate(self.artifact.layers, start=1):
             new = {row: dict(content) for row, content in self.content.items()}
             for head in layer.heads:
                 self.apply(head, new, number)
             self.content = new
-            for hint in hints.get(number, []):
+            for hint in hints.get((number, False), []):
                 self.name(hint)
+            if layer.ffn is not None:
+                self.feed_forward(layer.ffn, number)
+            for hint in hints.get((number, True), []):
+                self.name(hint)
+
+    def feed_forward(self, ffn: FeedForwardWeights, number: int) -> None:
+        """Adds Σ w relu(reads) to every target: the linear half exactly, the absolute values as symbols."""
+        reads: dict[tuple[int, int], list[Block]] = {}
+        for block in ffn.W_1.blocks:
+            reads.setdefault((block.row, block.size), []).append(block)
+        targets: dict[int, list[tuple[Fraction, Content]]] = {}
+        for block in ffn.W_2.blocks:
+            if (block.col, block.size) not in reads:
+                raise NotProved(f"layer {number}: W_2 reads units that W_1 does not make as one block")
+            height = self.heights.get(block.row)
+            if height is None or size_of(height, self.graph.sizes) != block.size or block.dim != height:
+                raise NotProved(f"layer {number}: W_2 writes rows that are not a named block, at row {block.row}")
+            inside: Content = {}
+            for read in reads[block.col, block.size]:
+                for cols, poly in self.read_by_unit(read, height, number).items():
+                    self.accumulate(inside, cols, poly)
+            targets.setdefault(block.row, []).append((block.coefficient, inside))
+        new = {row: dict(content) for row, content in self.content.items()}
+        for row, terms in targets.items():
+            for weight, inside in self.relus.dirty(terms):  # |a + b| is no sum: absolute values of one extent only
+                if weight:
+                    raise NotProved(f"layer {number}: units at row {row} read leftovers beside {sorted(map(str, inside))}")
+            for cols in sorted({cols for _, inside in terms for cols in inside}, key=str):
+                shape = (self.heights[row], cols)
+                clean = ((w, self.expand(inside[cols])) for w, inside in terms if set(inside) == {cols})
+                linear, absolute = self.relus.normal(shape, clean)
+                mixed = ((w / 2, inside[cols]) for w, inside in terms if cols in inside and len(inside) > 1)
+                for w, poly in mixed:
+                    linear = self.algebra.add(linear, self.algebra.scale(w, poly))
+                self.accumulate(new[row], cols, self.algebra.add(linear, self.relus.symbol(shape, absolute)))
+        self.content = new
+
+    def read_by_unit(self, block: Block, height: Dim, number: int) -> Content:
+        """What a block of W_1 reads: a block of rows, or one row for all rows of the target."""
+        if not block.column:
+            if block.dim != height:
+                raise NotProved(f"layer {number}: W_1 reads a block of another height at row {block.col}")
+            return self.combine([self.read(block, number)])
+        owner = self.heights.get(block.col)
+        if owner is None:
+            raise NotProved(f"layer {number}: W_1 reads a row that begins no named block, at row {block.col}")
+        row = self.combine([_Read(block.col, owner, owner != 1, block.coefficient)])
+        return {cols: self.algebra.multiply(self.column_of_ones(height), poly) for cols, poly in row.items()}
 
     def apply(self, head: HeadWeights, new: dict[int, Content], number: int) -> None:
         stack = self.stack(head, number)
@@ -295,7 +360,7 @@ class _Proof:
         if spec.op == "eye":
             return algebra.identity(spec.shape[0])
         if spec.op in ("input", "vstack", "constant", "ones", "spread"):
-            return algebra.atom(self.leaf_atom(node))
+            return self.leaf(node)
         args = [self.polynomial(arg) for arg in spec.args]
         if spec.op == "add":
             return algebra.add(*args)
@@ -309,7 +374,29 @@ class _Proof:
             if len(args[0].terms) * len(args[1].terms) > _MAX_TERMS:
                 raise NotProved(f"the polynomial of {self.graph.label(node)} has more than {_MAX_TERMS} terms")
             return algebra.multiply(*args)
+        if spec.op == "units":
+            return self.units(node)
         raise NotProved(f"{spec.op} is not algebraic")
+
+    def units(self, node: int) -> Poly:
+        """The normal form of a sum of units in the symbols proved so far."""
+        spec, algebra = self.graph.nodes[node], self.algebra
+        rows, cols = spec.shape
+        args = []
+        for arg in spec.args:
+            poly = self.expand(self.polynomial(arg))
+            if poly.shape != spec.shape:  # a column that stands for all columns
+                poly = algebra.multiply(poly, algebra.transpose(self.column_of_ones(cols)))
+            args.append(poly)
+        ones = algebra.multiply(self.column_of_ones(rows), algebra.transpose(self.column_of_ones(cols)))
+        terms = []
+        for unit in spec.attr.units:
+            total = algebra.scale(unit.bias, ones)
+            for c, poly in zip(unit.coefficients, args, strict=True):
+                total = algebra.add(total, algebra.scale(c, poly)) if c else total
+            terms.append((unit.weight, total))
+        linear, absolute = self.relus.normal(spec.shape, terms)
+        return algebra.add(linear, self.relus.symbol(spec.shape, absolute))
 
     def decoded(self, placed: Placed) -> tuple[int, Dim]:
         """The node that the rows of an output hold over which tokens: for a part of a stack, the whole of it."""

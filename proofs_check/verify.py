@@ -26,8 +26,9 @@ def verify_artifact(artifact: Artifact, bounds: Bounds | None = None) -> Certifi
     claims = [
         Claim("identity", "every output equals the program's polynomial, for all dimensions", identity),
         Claim("exact", f"every output equals the program's at {sizes}, without rounding", equality),
-        _degree_claim(artifact, degrees),
     ]
+    if all(layer.ffn is None for layer in artifact.layers):  # with units the output is no polynomial
+        claims.append(_degree_claim(artifact, degrees))
     for residual in artifact.graph.residuals:
         claims += _residual_claims(artifact, residual)
     if bounds is not None:

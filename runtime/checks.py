@@ -32,6 +32,9 @@ def check_facts(graph: Graph, prepared: Prepared) -> None:
 
 def _check_fact(graph: Graph, fact: Fact, value: np.ndarray, slack: float) -> None:
     name = graph.describe(fact.node)
+    if fact.kind in ("within", "rows", "signs"):
+        _check_bounds(graph, fact, value, slack)
+        return
     scale = float(np.abs(value).max(initial=0.0))
     asymmetry = float(np.abs(value - value.T).max(initial=0.0))
     if asymmetry > slack * max(scale, 1e-300):
@@ -58,6 +61,29 @@ def _check_fact(graph: Graph, fact: Fact, value: np.ndarray, slack: float) -> No
             where=fact.where,
             rule="the weights were compiled for this interval; outside it the iteration diverges",
             fix=fact.fix or "rescale the data, or compile for the spectrum that the data have",
+        )
+
+
+def _check_bounds(graph: Graph, fact: Fact, value: np.ndarray, slack: float) -> None:
+    assert fact.bounds is not None
+    lo, hi = fact.bounds
+    allowed = slack * max(abs(lo), abs(hi), 1.0)
+    if fact.kind == "signs":
+        wrong, expected = np.abs(np.abs(value) - 1) > allowed, "−1 or 1"
+    elif fact.kind == "rows":
+        norms = np.sqrt((value**2).sum(axis=1, keepdims=True))
+        wrong, expected, value = norms > hi + allowed, f"rows of norm at most {hi:.6g}", norms
+    else:
+        wrong, expected = (value < lo - allowed) | (value > hi + allowed), f"entries within [{lo:.6g}, {hi:.6g}]"
+    if wrong.any():
+        index = tuple(int(i) for i in np.argwhere(wrong)[0])
+        worst = float(value[wrong][np.argmax(np.abs(value[wrong]))])
+        at = f"row {index[0]}" if fact.kind == "rows" else f"entry [{', '.join(map(str, index))}]"
+        raise AssumptionError(
+            f"{graph.name}: {graph.describe(fact.node)} reaches {worst:.6g} (first at {at}): expected {expected}",
+            where=fact.where,
+            rule="the feed-forward units were made for this range; outside it their error is not bounded",
+            fix=fact.fix or "rescale the data, or state the range that the data have and compile again",
         )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -20,48 +19,16 @@ from ..compiler.errors import AssumptionError, DivergenceWarning, InputError
 from ..compiler.graph import Node, evaluate
 from ..compiler.layout import Labels, Placed
 from ..compiler.ops import EXACT, FLOAT64
-from ..compiler.weights import HeadWeights, LayerWeights
 from ..proofs_check import exact
 from .checks import check_facts, divergence
 from .inputs import Prepared, check_names, prepare
-from .model import Head, Layer, Transformer
+from .model import FeedForward, Head, Layer, Transformer
 from .structured import Structured
+from .views import LayerView, views
 
 if TYPE_CHECKING:
     from ..compiler.program import Program
     from ..proofs_check.bounds import Bounds
-
-
-class HeadView:
-    """The matrices of one head, dense, shape (d_model, d_model)."""
-
-    def __init__(self, weights: HeadWeights, rational: bool) -> None:
-        self.weights, self._rational = weights, rational
-
-    @property
-    def W_V(self) -> np.ndarray:
-        return self.weights.W_V.exact() if self._rational else self.weights.W_V.dense()
-
-    @property
-    def W_K(self) -> np.ndarray:
-        return self.weights.W_K.exact() if self._rational else self.weights.W_K.dense()
-
-    @property
-    def W_Q(self) -> np.ndarray:
-        return self.weights.W_Q.exact() if self._rational else self.weights.W_Q.dense()
-
-
-@dataclass(frozen=True)
-class LayerView:
-    """One layer: `heads`, and `ffn` (None: no feed-forward part)."""
-
-    heads: tuple[HeadView, ...]
-    ffn: None = None
-
-
-def _views(layers: tuple[LayerWeights, ...], rational: bool) -> tuple[LayerView, ...]:
-    made = {layer: LayerView(tuple(HeadView(head, rational) for head in layer.heads)) for layer in dict.fromkeys(layers)}
-    return tuple(made[layer] for layer in layers)
 
 
 class ExactModel:
@@ -69,7 +36,7 @@ class ExactModel:
 
     def __init__(self, artifact: Artifact) -> None:
         self._artifact = artifact
-        self.layers = _views(artifact.layers, rational=True)
+        self.layers = views(artifact.layers, rational=True)
 
     def run(self, **inputs: Any) -> Any:
         """Runs the weights in rational arithmetic on arrays of ints or Fractions (unbatched).
@@ -138,7 +105,7 @@ class Compiled:
     @property
     def ffn_width(self) -> int:
         """The largest number of feed-forward units in a layer."""
-        return 0
+        return self.artifact.ffn_width
 
     @property
     def n_parameters(self) -> int:
@@ -160,7 +127,7 @@ class Compiled:
     @cached_property
     def layers(self) -> tuple[LayerView, ...]:
         """`layers[i].heads[j].W_V`, `.W_K`, `.W_Q` are dense float64 arrays of shape (d_model, d_model)."""
-        return _views(self.artifact.layers, rational=False)
+        return views(self.artifact.layers, rational=False)
 
     @cached_property
     def exact(self) -> ExactModel:
@@ -173,8 +140,7 @@ class Compiled:
         errors = (
             abs(float((b.coefficient - type(b.coefficient)(float(b.coefficient))) / b.coefficient))
             for layer in self.artifact.unique_layers
-            for head in layer.heads
-            for matrix in head.matrices
+            for matrix in layer.matrices
             for b in matrix.blocks
         )
         return max(errors, default=0.0)
@@ -208,7 +174,10 @@ class Compiled:
         """
         stored = self.artifact.unique_layers if tied else list(self.artifact.layers)
         layers = [
-            Layer([Head(head.W_V.dense(), head.W_K.dense(), head.W_Q.dense(), dtype) for head in layer.heads])
+            Layer(
+                [Head(head.W_V.dense(), head.W_K.dense(), head.W_Q.dense(), dtype) for head in layer.heads],
+                None if layer.ffn is None else FeedForward(layer.ffn.W_1.dense(), layer.ffn.W_2.dense(), dtype),
+            )
             for layer in stored
         ]
         return Transformer(layers, self.artifact.order if tied else None)
@@ -248,7 +217,7 @@ class Compiled:
         prepared = prepare(self.artifact.graph, inputs)
         check = check and not torch.compiler.is_compiling()
         if check:
-            check_facts(self.artifact.graph, prepared)
+            check_facts(self.artifact.program, prepared)
         H = self._encode(prepared)
         outputs = self._decode_dense(H) if dense else self._decode_structured(H)
         if check:

@@ -24,18 +24,31 @@ class Head(nn.Module):
         return (V @ K.mT) @ Q  # (…, D, D) @ (…, D, N)
 
 
-class Layer(nn.Module):
-    """Att(H) = H + Σ_i W_V^i H (W_K^i H)ᵀ (W_Q^i H)."""
+class FeedForward(nn.Module):
+    """W_2 relu(W_1 H), token by token."""
 
-    def __init__(self, heads: list[Head]) -> None:
+    def __init__(self, W_1: np.ndarray, W_2: np.ndarray, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.W_1 = nn.Parameter(torch.tensor(W_1, dtype=dtype))  # (m, D)
+        self.W_2 = nn.Parameter(torch.tensor(W_2, dtype=dtype))  # (D, m)
+
+    def forward(self, H: Tensor) -> Tensor:
+        return self.W_2 @ torch.relu(self.W_1 @ H)  # (…, D, N)
+
+
+class Layer(nn.Module):
+    """Att(H) = H + Σ_i W_V^i H (W_K^i H)ᵀ (W_Q^i H), then Att(H) + W_2 relu(W_1 Att(H))."""
+
+    def __init__(self, heads: list[Head], ffn: FeedForward | None = None) -> None:
         super().__init__()
         self.heads = nn.ModuleList(heads)
+        self.ffn = ffn
 
     def forward(self, H: Tensor) -> Tensor:
         out = H
         for head in self.heads:
             out = out + head(H)
-        return out
+        return out if self.ffn is None else out + self.ffn(out)
 
 
 class Transformer(nn.Module):

@@ -9,10 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import pairwise
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..compiler.weights import Block, LayerWeights
+from ..compiler.weights import Block, BlockMatrix, FeedForwardWeights, LayerWeights
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,18 @@ class _Head:
     targets: tuple[_Target, ...]
 
 
+@dataclass(frozen=True)
+class _FeedForward:
+    """W_2 relu(W_1 ·) on the rows that it reads: `first` has a column for every row read, `second` a row for every row
+    written. `width`: the tokens on which it is computed."""
+
+    reads: tuple[_Part, ...]
+    first: Tensor
+    second: Tensor
+    targets: tuple[_Target, ...]
+    width: int
+
+
 class Structured(nn.Module):
     """Runs block weights on H of shape (…, D, N).
 
@@ -94,7 +107,7 @@ class Structured(nn.Module):
         )
         self.starts = planner.starts
         self.first_widths = planner.group_widths()
-        self.programs = [(planner.layer(layer), planner.group_widths()) for layer in layers]
+        self.programs = [planner.layer(layer) for layer in layers]
 
     def forward(self, H: Tensor) -> Tensor:
         """H_0 (…, D, N) → H_L (…, D, N)."""
@@ -109,13 +122,13 @@ class Structured(nn.Module):
 
     def run(self, groups: list[Tensor], watch: list[list[Tensor]] | None = None) -> list[Tensor]:
         """Runs all layers on the groups; `watch` collects the groups after every layer."""
-        for heads, widths in self.programs:
+        for (heads, ffn), widths in self.programs:
             new = [group[..., :width] for group, width in zip(groups, widths, strict=True)]
             for head in heads:
                 V = self._gather(groups, head.V)
                 for K, Q in head.pairs:
                     self._attend(groups, new, V, head, K, Q, widths)
-            groups = new
+            groups = new if ffn is None else self._feed_forward(new, ffn)
             if watch is not None:
                 watch.append(groups)
         return groups
@@ -151,6 +164,26 @@ class Structured(nn.Module):
                 update = nn.functional.pad(update, (0, 0, target.low, below))
             width = widths[target.group]
             new[target.group] = torch.add(_widen(old, width), _widen(update, width)[..., :width], alpha=scale)
+
+    def _feed_forward(self, groups: list[Tensor], ffn: _FeedForward) -> list[Tensor]:
+        """The groups plus what the units add, a slice of units at a time."""
+        found = [_widen(groups[part.group][..., part.low : part.high, : ffn.width], ffn.width) for part in ffn.reads]
+        rows = torch.cat(found, dim=-2)
+        first, second = (matrix.to(device=rows.device, dtype=rows.dtype) for matrix in (ffn.first, ffn.second))
+        units = max(1, _MOST_ENTRIES // max(1, rows.numel() // rows.shape[-2]))
+        update = rows.new_zeros((*rows.shape[:-2], second.shape[0], ffn.width))
+        for start in range(0, first.shape[0], units):
+            part = slice(start, start + units)
+            update = update + second[:, part] @ torch.relu(first[part] @ rows)
+        new = list(groups)
+        for target in ffn.targets:
+            old = new[target.group]
+            added = update[..., target.at : target.at + target.size, :]
+            if not target.whole:
+                below = old.shape[-2] - target.low - target.size
+                added = nn.functional.pad(added, (0, 0, target.low, below))
+            new[target.group] = _widen(old, ffn.width) + _widen(added, old.shape[-1])
+        return new
 
     def _gather(self, groups: list[Tensor], gather: _Gather) -> Tensor:
         """The linear forms of a head's V, K or Q as one matrix (without `scale`)."""
@@ -192,6 +225,10 @@ def _parts(starts: list[int], row: int, size: int) -> tuple[_Part, ...]:
     return tuple(found)
 
 
+#: Feed-forward units are run in slices whose activations have at most this many entries.
+_MOST_ENTRIES = 2**24
+
+
 class _Planner:
     """Turns weights into reads and writes of row groups, following which tokens of every row can be nonzero."""
 
@@ -203,19 +240,50 @@ class _Planner:
         identities: tuple[tuple[int, int], ...],
         needed: list[int],
     ) -> None:
-        spans = sorted({(b.row, b.row + b.size) for layer in layers for head in layer.heads for b in head.W_V.blocks})
+        spans = sorted({(b.row, b.row + b.size) for layer in layers for b in _writes(layer)})
         written = _merged(spans)
         self.starts = sorted({0, d_model, *(edge for span in written for edge in span)})
-        self.computed = _computed_widths(layers, widths, needed)
+        self.computed, self.middle = _computed_widths(layers, widths, needed)
         self.widths = self.computed[0]
         self.done = 0
         untouched = [(row, size) for row, size in identities if not any(a < row + size and row < b for a, b in written)]
         self.identity_rows = dict(untouched)
 
     def group_widths(self) -> list[int]:
-        return [max(self.widths[a:b]) for a, b in pairwise(self.starts)]
+        return self.widest(self.widths)
 
-    def layer(self, layer: LayerWeights) -> tuple[_Head, ...]:
+    def widest(self, widths: list[int]) -> list[int]:
+        return [max(widths[a:b]) for a, b in pairwise(self.starts)]
+
+    def layer(self, layer: LayerWeights) -> tuple[tuple[tuple[_Head, ...], _FeedForward | None], list[int]]:
+        """The heads and the feed-forward part of a layer, and the widths of the groups between them."""
+        heads, middle = self.heads(layer), self.middle[self.done]
+        self.done += 1
+        self.widths = self.computed[self.done]
+        return (heads, None if layer.ffn is None else self.feed_forward(layer.ffn, middle)), self.widest(middle)
+
+    def feed_forward(self, ffn: FeedForwardWeights, middle: list[int]) -> _FeedForward:
+        reads = _merged(sorted({(b.col, b.col + b.width) for b in ffn.W_1.blocks}))
+        writes = _merged(sorted({(b.row, b.row + b.size) for b in ffn.W_2.blocks}))
+        first = _restricted(ffn.W_1, [(0, ffn.W_1.shape[0])], reads)
+        second = _restricted(ffn.W_2, writes, [(0, ffn.W_2.shape[1])])
+        read = max((middle[row] for start, stop in reads for row in range(start, stop)), default=1)
+        wanted = max(self.computed[self.done][row] for start, stop in writes for row in range(start, stop))
+        parts = tuple(part for start, stop in reads for part in _parts(self.starts, start, stop - start))
+        return _FeedForward(parts, first, second, tuple(self.targets(writes)), min(read, wanted))
+
+    def targets(self, spans: list[tuple[int, int]]) -> list[_Target]:
+        """Where the rows of a product, one span below the other, are added; a span may cross groups."""
+        found, offset = [], 0
+        for start, stop in spans:
+            for part in _parts(self.starts, start, stop - start):
+                size = part.high - part.low
+                whole = size == self.starts[part.group + 1] - self.starts[part.group]
+                found.append(_Target(offset, size, part.group, part.low, whole))
+                offset += size
+        return found
+
+    def heads(self, layer: LayerWeights) -> tuple[_Head, ...]:
         heads = []
         for head in layer.heads:
             if not (head.W_V.blocks and head.W_K.blocks and head.W_Q.blocks):
@@ -228,14 +296,7 @@ class _Planner:
             }
             V = self.gather([(b, where[b.row]) for b in head.W_V.blocks], sum(e - s for s, e in spans))
             pairs = tuple(self.pairs(head.W_K.blocks, head.W_Q.blocks))
-            targets = []
-            for offset, (start, stop) in zip(offsets, spans, strict=True):
-                (part,) = _parts(self.starts, start, stop - start)
-                whole = (self.starts[part.group], self.starts[part.group + 1]) == (start, stop)
-                targets.append(_Target(offset, stop - start, part.group, part.low, whole))
-            heads.append(_Head(V, pairs, tuple(targets)))
-        self.done += 1
-        self.widths = self.computed[self.done]
+            heads.append(_Head(V, pairs, tuple(self.targets(spans))))
         return tuple(heads)
 
     def pairs(self, keys: tuple[Block, ...], queries: tuple[Block, ...]) -> list[tuple[_Gather, _Gather]]:
@@ -260,31 +321,71 @@ class _Planner:
         return _Gather(tuple(pieces), height, width, 1.0, False)
 
 
-def _computed_widths(layers: tuple[LayerWeights, ...], support: list[int], needed: list[int]) -> list[list[int]]:
-    """For every boundary and row, how many leading tokens are computed: those that can be nonzero and are read later."""
+def _writes(layer: LayerWeights) -> tuple[Block, ...]:
+    """The blocks that write to the stream."""
+    attention = tuple(b for head in layer.heads for b in head.W_V.blocks)
+    return attention if layer.ffn is None else (*attention, *layer.ffn.W_2.blocks)
+
+
+def _restricted(matrix: BlockMatrix, rows: list[tuple[int, int]], cols: list[tuple[int, int]]) -> Tensor:
+    """The given rows and columns of a matrix, as a dense tensor in float64."""
+
+    def places(spans: list[tuple[int, int]], size: int) -> np.ndarray:
+        at = np.full(size, -1)
+        index = [i for start, stop in spans for i in range(start, stop)]
+        at[index] = np.arange(len(index))
+        return at
+
+    row_at, col_at = places(rows, matrix.shape[0]), places(cols, matrix.shape[1])
+    out = np.zeros((int((row_at >= 0).sum()), int((col_at >= 0).sum())))
+    for b in matrix.blocks:
+        index = np.arange(b.size)
+        out[row_at[b.row + index], col_at[b.col + index * (not b.column)]] += float(b.coefficient)
+    return torch.from_numpy(out)
+
+
+def _computed_widths(
+    layers: tuple[LayerWeights, ...], support: list[int], needed: list[int]
+) -> tuple[list[list[int]], list[list[int]]]:
+    """How many leading tokens of every row are computed, those that can be nonzero and are read later: at every boundary,
+    and in every layer between attention and the feed-forward part."""
 
     def widest(widths: list[int], blocks: tuple[Block, ...]) -> int:
-        return max((max(widths[b.col : b.col + b.size]) for b in blocks), default=0)
+        return max((max(widths[b.col : b.col + b.width]) for b in blocks), default=0)
 
-    supports = [support]
+    def raised(widths: list[int], blocks: tuple[Block, ...], width: int, read: bool = False) -> None:
+        for b in blocks:
+            rows = slice(b.col, b.col + b.width) if read else slice(b.row, b.row + b.size)
+            widths[rows] = [max(w, width) for w in widths[rows]]
+
+    supports, between = [support], []
     for layer in layers:
         grown = list(supports[-1])
         for head in layer.heads:
-            width = widest(supports[-1], head.W_Q.blocks)
-            for b in head.W_V.blocks:
-                grown[b.row : b.row + b.size] = [max(w, width) for w in grown[b.row : b.row + b.size]]
+            raised(grown, head.W_V.blocks, widest(supports[-1], head.W_Q.blocks))
+        between.append(list(grown))
+        if layer.ffn is not None:
+            raised(grown, layer.ffn.W_2.blocks, widest(between[-1], layer.ffn.W_1.blocks))
         supports.append(grown)
-    wanted = [list(needed)]
+    wanted, inside = [list(needed)], []
     for layer, widths in zip(reversed(layers), reversed(supports[:-1]), strict=True):
-        before = list(wanted[0])
+        after = list(wanted[0])
+        if layer.ffn is not None:
+            columns = max((max(wanted[0][b.row : b.row + b.size]) for b in layer.ffn.W_2.blocks), default=0)
+            raised(after, layer.ffn.W_1.blocks, columns, read=True)
+        inside.insert(0, after)
+        before = list(after)
         for head in layer.heads:
-            columns = max((max(wanted[0][b.row : b.row + b.size]) for b in head.W_V.blocks), default=0)
+            columns = max((max(after[b.row : b.row + b.size]) for b in head.W_V.blocks), default=0)
             tokens = min(widest(widths, head.W_V.blocks), widest(widths, head.W_K.blocks))
             for blocks, width in ((head.W_Q.blocks, columns), (head.W_V.blocks, tokens), (head.W_K.blocks, tokens)):
-                for b in blocks:
-                    before[b.col : b.col + b.size] = [max(w, width) for w in before[b.col : b.col + b.size]]
+                raised(before, blocks, width, read=True)
         wanted.insert(0, before)
-    return [[max(1, min(s, w)) for s, w in zip(ss, ws, strict=True)] for ss, ws in zip(supports, wanted, strict=True)]
+
+    def smaller(supports: list[list[int]], wanted: list[list[int]]) -> list[list[int]]:
+        return [[max(1, min(s, w)) for s, w in zip(ss, ws, strict=True)] for ss, ws in zip(supports, wanted, strict=True)]
+
+    return smaller(supports, wanted), smaller(between, inside)
 
 
 def _merged(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:

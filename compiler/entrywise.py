@@ -1,0 +1,145 @@
+"""What a positionwise node computes, as one formula in the values that it starts from.
+
+p = sigmoid(z), then p * (1 − p): as a formula in z this is one function of one number, which one layer of units fits, more
+exactly than a chain of fits does. A formula in z and in labels y ∈ {−1, 1} splits into an even and an odd part,
+f(y, z) = e(z) + y o(z): often o is a number, so that nothing is multiplied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cache
+
+import sympy
+
+from .approximate.scalar_function import ScalarFunction, Z
+from .graph import Graph, Node
+from .ops import OPS
+
+#: Formulas with more operations than this are cut: a part is computed first, in a layer of its own.
+_LONGEST = 60
+
+
+@dataclass(frozen=True)
+class Formula:
+    """`expression` in the symbols v<node>, one for each node that it starts from."""
+
+    expression: sympy.Expr
+
+    @property
+    def sources(self) -> tuple[int, ...]:
+        return tuple(sorted(int(symbol.name[1:]) for symbol in self.expression.free_symbols))
+
+
+def symbol(node: int) -> sympy.Symbol:
+    return sympy.Symbol(f"v{node}", real=True)
+
+
+def formulas(graph: Graph) -> dict[int, Formula]:
+    """The formula of every positionwise node."""
+    reader = _Reader(graph)
+    return {
+        index: Formula(reader.formula(index, top=True))
+        for index, node in enumerate(graph.nodes)
+        if OPS[node.op].role == "positionwise"
+    }
+
+
+class _Reader:
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.made: dict[int, sympy.Expr] = {}
+        self.mixed: dict[int, bool] = {}  # whether a node is positionwise, or a sum that contains such a node
+        for index, node in enumerate(graph.nodes):
+            linear = node.op in ("add", "scale")
+            self.mixed[index] = OPS[node.op].role == "positionwise" or (linear and any(self.mixed[a] for a in node.args))
+
+    def formula(self, index: int, top: bool = False) -> sympy.Expr:
+        """In as few symbols as may be; a part that is long, or whose domain the program states, is a symbol itself."""
+        node = self.graph.nodes[index]
+        if index not in self.made:
+            self.made[index] = self.read(index, node)
+        found = self.made[index]
+        kept = node.op == "rowscale" or (node.op == "pointwise" and (node.attr.domain is not None or not is_open(node)))
+        opaque = kept or sympy.count_ops(found) > _LONGEST or len(found.free_symbols) > 2
+        return symbol(index) if opaque and not top else found
+
+    def read(self, index: int, node: Node) -> sympy.Expr:
+        if constant(self.graph, index) is not None:
+            return _rational(constant(self.graph, index) or Fraction(0))
+        if node.op == "scale" and (self.mixed[index] or constant(self.graph, node.args[0]) is None):
+            return _rational(node.attr) * self.formula(node.args[0])
+        if not self.mixed[index]:
+            return symbol(index)
+        parts = [self.formula(arg) for arg in node.args]
+        if node.op == "add":
+            return parts[0] + parts[1]
+        if node.op in ("hadamard", "rowscale"):
+            return parts[0] * parts[1]
+        if node.op == "pointwise" and node.attr.domain is None and is_open(node):
+            return node.attr.function(parts[0])
+        if node.op == "pointwise":
+            return node.attr.function(symbol(node.args[0])) if is_open(node) else symbol(node.args[0])
+        return symbol(index)
+
+
+def is_open(node: Node) -> bool:
+    """Whether the function is an expression that can be looked into."""
+    return isinstance(node.attr.function, ScalarFunction)
+
+
+def constant(graph: Graph, index: int) -> Fraction | None:
+    """The number that all entries of a node are, when that is known."""
+    node = graph.nodes[index]
+    if node.op in ("zeros", "ones"):
+        return Fraction(int(node.op == "ones"))
+    if node.op == "scale":
+        inner = constant(graph, node.args[0])
+        return None if inner is None else inner * node.attr
+    if node.op == "transpose":
+        return constant(graph, node.args[0])
+    if node.op == "constant":
+        return Fraction(node.attr.entries[0]) if len(set(node.attr.entries)) == 1 else None
+    if node.op == "matmul" and graph.nodes[node.args[0]].shape[1] == 1:
+        left, right = (constant(graph, arg) for arg in node.args)
+        return None if left is None or right is None else left * right
+    return None
+
+
+def _rational(value: Fraction) -> sympy.Rational:
+    return sympy.Rational(value.numerator, value.denominator)
+
+
+def of_one(expression: sympy.Expr, source: int, name: str) -> ScalarFunction:
+    """A formula in one symbol as a function of one number."""
+    return ScalarFunction(name, expression.subs(symbol(source), Z))
+
+
+@cache
+def parts(expression: sympy.Expr, sign: int) -> tuple[sympy.Expr, sympy.Expr]:
+    """(e, o) with formula = e + y·o for y = ±1, y the symbol of the node `sign`; simplified."""
+    y = symbol(sign)
+    plus, minus = expression.subs(y, 1), expression.subs(y, -1)
+    return sympy.simplify((plus + minus) / 2), sympy.simplify((plus - minus) / 2)
+
+
+def as_number(expression: sympy.Expr) -> Fraction | None:
+    return Fraction(int(expression.p), int(expression.q)) if expression.is_Rational else None
+
+
+def is_linear(expression: sympy.Expr, source: int) -> tuple[Fraction, Fraction] | None:
+    """(a, b) when the formula is a·v + b with rational numbers."""
+    v = symbol(source)
+    slope = sympy.diff(expression, v)
+    a, b = as_number(slope), as_number(sympy.simplify(expression - slope * v)) if slope.is_Rational else None
+    return None if a is None or b is None else (a, b)
+
+
+def show(graph: Graph, expression: sympy.Expr) -> str:
+    """The formula with the user's names."""
+    names: Mapping[sympy.Symbol, sympy.Symbol] = {
+        s: sympy.Symbol(graph.describe(int(s.name[1:]))) for s in expression.free_symbols
+    }
+    return str(expression.subs(names))

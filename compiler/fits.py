@@ -1,0 +1,194 @@
+"""Fits as units: functions of one value, signs, products of two values, each with its proved bound."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cache
+from itertools import pairwise
+from typing import Any
+
+from .approximate.exact import exact_fit
+from .approximate.fit import fit
+from .approximate.piecewise import PiecewiseLinear
+from .approximate.scalar_function import ApproximationError, ScalarFunction, named
+from .errors import ArchitectureError, Location
+from .ranges import Range
+from .units import Unit, Units, linear_units
+
+#: Where functions that are piecewise linear are looked at: all their corners have to be inside.
+_FAR = Fraction(2**40)
+
+Interval = tuple[Fraction | None, Fraction | None]
+
+
+@dataclass(frozen=True)
+class Fit:
+    """`units` are within `bound` of the function `text` on `domain`; their slope is nowhere steeper than `steepest`.
+    `assumed`: the domain rests on what is assumed of inputs."""
+
+    text: str
+    expression: str
+    units: Units
+    domain: Interval
+    bound: Fraction
+    steepest: Fraction
+    how: str
+    assumed: bool = False
+    largest: Fraction = Fraction(0)
+
+
+def image(function: Any, lo: float, hi: float) -> tuple[float, float]:
+    """An interval that contains the values of a function on [lo, hi]; infinite where none is found."""
+    if not isinstance(function, ScalarFunction):
+        return -math.inf, math.inf
+    ends = [None if math.isinf(x) else Fraction(x) for x in (lo, hi)]
+    try:
+        (found,) = function.enclose(ends[0], ends[1], 0)
+        low, high = float(found.a), float(found.b)
+    except ArithmeticError:
+        return -math.inf, math.inf
+    low, high = math.nextafter(low, -math.inf), math.nextafter(high, math.inf)
+    if math.isfinite(lo) and math.isfinite(hi) and lo < hi:
+        cuts = [Fraction(lo) + (Fraction(hi) - Fraction(lo)) * k / 32 for k in range(33)]
+        try:  # narrower, from smaller pieces
+            pieces = [function.enclose(a, b, 0)[0] for a, b in pairwise(cuts)]
+        except ArithmeticError:
+            return low, high
+        low = max(low, math.nextafter(min(float(p.a) for p in pieces), -math.inf))
+        high = min(high, math.nextafter(max(float(p.b) for p in pieces), math.inf))
+    return low, high
+
+
+def fit_function(
+    function: Any,
+    domain: tuple[Fraction, Fraction] | None,
+    stated: Range,
+    usual: Range,
+    tol: Fraction,
+    source: str,
+    where: Location | None,
+) -> Fit:
+    """Fits on the stated domain, else on the range that follows from statements, else everywhere, else on the usual range.
+
+    Raises ArchitectureError where no domain is known, ApproximationError where the function cannot be bounded on it.
+    """
+    if isinstance(function, ScalarFunction):
+        exact = exact_fit(function, -_FAR, _FAR, ())
+        if exact is not None:
+            return _made(function, exact, (None, None))
+    if domain is not None:
+        return _made(function, _fit(function, *domain, tol, where), domain)
+    if stated.finite:
+        ends = _ends(stated)
+        return _made(function, _fit(function, *ends, tol, where), ends)
+    try:
+        return _made(function, _fit(function, None, None, tol, where), (None, None))
+    except ApproximationError:
+        if usual.finite:
+            ends = _ends(usual)
+            return _made(function, _fit(function, *ends, tol, where), ends, assumed=True)
+    raise ArchitectureError(
+        f"no bound is known of {source}, to which {function.name} is applied",
+        where=where,
+        rule="a function is approximated on a bounded domain, unless it settles at both ends",
+        fix=f"use hw.apply({function.name}, …, domain=(lo, hi)), or state hw.bounded({source}, within=(lo, hi))",
+    )
+
+
+def _ends(found: Range) -> tuple[Fraction, Fraction]:
+    lo, hi = Fraction(found.lo), Fraction(found.hi)
+    if lo == hi:  # one point: a fit needs a domain
+        slack = max(abs(lo), Fraction(1)) / 2**40
+        return lo - slack, hi + slack
+    return lo, hi
+
+
+def _fit(function: Any, lo: Fraction | None, hi: Fraction | None, tol: Fraction, where: Location | None) -> PiecewiseLinear:
+    try:
+        return _cached(function, lo, hi, tol)
+    except ApproximationError as error:
+        raise ApproximationError(error.what, where=where, rule=error.rule, fix=error.fix) from error
+
+
+@cache
+def _cached(function: Any, lo: Fraction | None, hi: Fraction | None, tol: Fraction) -> PiecewiseLinear:
+    return fit(function, lo, hi, tol=tol)
+
+
+def _made(function: Any, found: PiecewiseLinear, domain: Interval, assumed: bool = False) -> Fit:
+    made = found.units()
+    units = [Unit((Fraction(u.direction),), -u.direction * u.knot, u.weight) for u in made.units]
+    if made.constant:
+        units.append(Unit((Fraction(0),), Fraction(1), made.constant))
+    steepest = max(map(abs, found.slopes), default=Fraction(0))
+    how = ", ".join(dict.fromkeys(found.how))
+    expression = str(function.expression) if isinstance(function, ScalarFunction) else ""
+    largest = max(map(abs, found.values))
+    return Fit(
+        function.name, expression, Units(function.name, tuple(units)), domain, found.bound, steepest, how, assumed, largest
+    )
+
+
+def gate(reach: Fraction, signs: bool = False) -> Units:
+    """s · e for |s| ≤ reach and e ∈ {0, 1}: the arguments are s and e. With `signs`, s · y for y ∈ {−1, 1}.
+
+    relu(s + R(2e − 1)) − relu(−s + R(2e − 1)) is 2s where e = 1 and 0 where e = 0.
+    """
+    R, half, one = reach, Fraction(1, 2), Fraction(1)
+    if signs:
+        pair = (Unit((one, R), Fraction(0), one), Unit((-one, R), Fraction(0), -one))
+        return Units(
+            "signed", (*pair, Unit((-one, Fraction(0)), Fraction(0), one), Unit((one, Fraction(0)), Fraction(0), -one))
+        )
+    return Units("gate", (Unit((one, 2 * R), -R, half), Unit((-one, 2 * R), -R, -half)))
+
+
+def gated(found: Fit, reach: Fraction | None, name: str, where: Location | None) -> Units:
+    """y · f(z) for y ∈ {−1, 1}: arguments z and y. Each unit relu(u), 0 ≤ relu(u) ≤ M, becomes relu(u + M(y − 1)/2) −
+    relu(u − M(y + 1)/2), which is y · relu(u)."""
+    if reach is None:
+        raise ArchitectureError(
+            f"no bound is known of what is multiplied by a sign in {name}",
+            where=where,
+            rule="a sign is multiplied exactly where the other factor is bounded",
+            fix="state a bound with hw.bounded(value, within=(lo, hi))",
+        )
+    units = []
+    for unit in found.units.units:
+        (c,) = unit.coefficients
+        if not c:  # a constant times y
+            units += [
+                Unit((Fraction(0), Fraction(1)), Fraction(0), unit.weight * unit.bias),
+                Unit((Fraction(0), Fraction(-1)), Fraction(0), -unit.weight * unit.bias),
+            ]
+            continue
+        M = abs(c) * reach + abs(unit.bias)
+        units += [
+            Unit((c, M / 2), unit.bias - M / 2, unit.weight),
+            Unit((c, -M / 2), unit.bias - M / 2, -unit.weight),
+        ]
+    return Units(f"signed {found.text}", tuple(units))
+
+
+def fit_product(a: tuple[Fraction, Fraction], b: tuple[Fraction, Fraction], tol: Fraction, text: str) -> Fit:
+    """a · b as (u² − v²)/4 with u = c a + b/c, v = c a − b/c, c such that both factors count alike."""
+    ratio = float((b[1] - b[0]) / (a[1] - a[0])) if a[1] > a[0] and b[1] > b[0] else 1.0
+    c = Fraction(2.0 ** round(math.log2(math.sqrt(ratio)))) if ratio > 0 else Fraction(1)
+    units: list[Unit] = []
+    bound = Fraction(0)
+    for sign in (1, -1):
+        other = b if sign == 1 else (-b[1], -b[0])
+        lo, hi = c * a[0] + other[0] / c, c * a[1] + other[1] / c
+        square = _cached(named("square"), lo, hi, 2 * tol)
+        bound += square.bound / 4
+        made = square.units()
+        weight = Fraction(sign, 4)
+        for u in made.units:
+            coefficients = (u.direction * c, u.direction * sign / c)
+            units.append(Unit(coefficients, -u.direction * u.knot, u.weight * weight))
+        if made.constant:
+            units.append(Unit((Fraction(0), Fraction(0)), Fraction(1), made.constant * weight))
+    steepest = max(abs(x) for x in (*a, *b))
+    return Fit(text, "", Units(text, tuple(units)), (None, None), bound, steepest, "two squares", largest=steepest)

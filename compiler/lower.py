@@ -1,0 +1,404 @@
+"""From the program's graph to one that layers compute exactly: every positionwise node becomes a sum of ReLU units.
+
+The new graph is what the weights are proved to compute; how far it is from the program is a bound, made here (`errors`) from
+the proved bound of every fit and carried through the products.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+from .dims import Shape
+from .entrywise import as_number, formulas, is_linear, is_open, of_one, parts, show
+from .errors import ArchitectureError
+from .fits import Fit, fit_function, fit_product, gate, gated, image
+from .graph import Fact, Graph, Node, OutputSpec, Residual
+from .ops import OPS
+from .ranges import (
+    Range,
+    Size,
+    added,
+    algebraic,
+    between,
+    both,
+    entrywise,
+    flipped,
+    multiplied,
+    product_range,
+    scaled,
+    shape_of,
+    size,
+    stated_range,
+    up,
+)
+from .units import Units
+
+
+@dataclass(frozen=True)
+class Approximation:
+    """The units node `node` of the lowered graph is within `bound` of `text` where the arguments are within `domain`
+    (None: everywhere); `ideal` is the program's node. kind: "function", "product" or "exact"."""
+
+    node: int
+    ideal: int
+    kind: str
+    text: str
+    expression: str
+    domain: tuple[tuple[Fraction | None, Fraction | None], ...]
+    bound: Fraction
+    units: int
+    how: str
+
+
+@dataclass(frozen=True)
+class Lowered:
+    """`graph` is exact for layers; `meaning` gives for nodes of `ideal` (the program, with what is assumed of its data) the
+    node that stands for it, `errors` how far they are apart at most."""
+
+    graph: Graph
+    ideal: Graph
+    meaning: Mapping[int, int]
+    errors: Mapping[int, Size]
+    approximations: tuple[Approximation, ...]
+
+
+def lower(graph: Graph, tolerance: Callable[[int], Fraction]) -> Lowered:
+    """Lowers all positionwise nodes; `tolerance` gives the error allowed to a node whose program line gives none.
+
+    Raises ArchitectureError where no domain can be proved, and ApproximationError where a function cannot be bounded on it.
+    """
+    return _Lowering(graph, tolerance).run()
+
+
+class _Lowering:
+    def __init__(self, graph: Graph, tolerance: Callable[[int], Fraction]) -> None:
+        self.graph, self.tolerance = graph, tolerance
+        self.sizes = graph.sizes
+        self.formulas = formulas(graph)
+        self.signs = {fact.node for fact in graph.facts if fact.kind == "signs"}
+        self.nodes: list[Node] = []
+        self.numbers: dict[Node, int] = {}
+        self.meaning: dict[int, int] = {}
+        self.ranges: dict[int, Range] = {}  # from what the program states
+        self.usual: dict[int, Range] = {}  # and where it states nothing of an input, entries in [−1, 1]
+        self.errors: dict[int, Size] = {}
+        self.assumed: set[int] = set()  # nodes whose usual range was relied upon
+        self.facts: list[Fact] = []
+        self.approximations: list[Approximation] = []
+
+    def run(self) -> Lowered:
+        needed = self.needed()
+        for index in sorted(needed):
+            self.bound(index)
+            self.lower(index)
+        graph = self.graph
+        outputs = tuple(OutputSpec(o.name, self.meaning[o.node], o.shape) for o in graph.outputs)
+        inputs = tuple(replace(spec, node=self.meaning[spec.node]) for spec in graph.inputs)
+        labels = {self.meaning[i]: label for i, label in graph.labels.items() if i in self.meaning}
+        facts = tuple(replace(f, node=self.meaning[f.node]) for f in graph.facts if f.node in self.meaning)
+        lowered = Graph(
+            graph.name, tuple(self.nodes), inputs, outputs, graph.sizes, labels, facts, graph.single_output, self.residuals()
+        )
+        ideal = replace(graph, facts=(*graph.facts, *self.facts, *self.default_facts()))
+        return Lowered(lowered, ideal, self.meaning, self.errors, tuple(self.approximations))
+
+    def residuals(self) -> tuple[Residual, ...]:
+        out = []
+        for r in self.graph.residuals:
+            if all(i in self.meaning for i in (r.solution, *r.roots, *r.squares, *r.ones)):
+                moved = {k: tuple(self.meaning[i] for i in getattr(r, k)) for k in ("roots", "squares", "ones")}
+                out.append(replace(r, solution=self.meaning[r.solution], **moved))
+        return tuple(out)
+
+    # -- what is needed ------------------------------------------------------------------------------------
+
+    def strategy(self, index: int) -> tuple[str, tuple[int, ...]]:
+        """How a positionwise node is made, and the nodes that it is made from."""
+        node, formula = self.graph.nodes[index], self.formulas[index]
+        signs = [s for s in formula.sources if s in self.signs]
+        others = [s for s in formula.sources if s not in self.signs]
+        if node.op == "diag" or (node.op == "rowscale" and self.graph.nodes[node.args[1]].op == "eye"):
+            return "diagonal", node.args[:1]
+        if node.op == "pointwise" and (node.attr.domain is not None or not is_open(node)):
+            return "function", node.args
+        if node.op != "rowscale" and len(others) <= 1 and len(signs) <= 1:
+            return "formula", (*others, *signs)
+        return ("function", node.args) if node.op == "pointwise" else ("product", node.args)
+
+    def needed(self) -> set[int]:
+        wanted = {o.node for o in self.graph.outputs} | {spec.node for spec in self.graph.inputs}
+        wanted |= {fact.node for fact in self.graph.facts}
+        for index in range(len(self.graph.nodes) - 1, -1, -1):
+            if index in wanted:
+                node = self.graph.nodes[index]
+                wanted.update(self.strategy(index)[1] if OPS[node.op].role == "positionwise" else node.args)
+        return wanted
+
+    # -- ranges --------------------------------------------------------------------------------------------
+
+    def bound(self, index: int) -> None:
+        """The ranges of a node of the program, from those of its arguments."""
+        node = self.graph.nodes[index]
+        shape = shape_of(node, self.sizes)
+        for ranges in (self.ranges, self.usual):
+            if node.op == "input":
+                found = between(shape, -1.0, 1.0) if ranges is self.usual else stated_range(self.graph, index)
+                stated = stated_range(self.graph, index)
+                ranges[index] = stated if stated.finite else found
+                continue
+            if OPS[node.op].role == "positionwise":
+                found = self.positionwise_range(index, node, shape, ranges)
+            else:
+                found = algebraic(node, [ranges[arg] for arg in node.args], self.sizes)
+            ranges[index] = both(shape, found, stated_range(self.graph, index, ranges))
+
+    def positionwise_range(self, index: int, node: Node, shape: tuple[int, int], ranges: Mapping[int, Range]) -> Range:
+        kind, sources = self.strategy(index)
+        if kind == "formula" and len(sources) == 1 and sources[0] not in self.signs:
+            (source,) = sources
+            function = of_one(self.formulas[index].expression, source, "f")
+            return self.image(function, ranges[source], shape)
+        if kind == "formula":
+            signs = [s for s in sources if s in self.signs]
+            even, odd = parts(self.formulas[index].expression, signs[0])
+            pieces = [ranges[s] for s in sources if s not in self.signs]
+            images = [
+                self.image(of_one(part, sources[0], "f"), pieces[0], shape)
+                if as_number(part) is None
+                else between(shape, float(as_number(part) or 0), float(as_number(part) or 0))
+                for part in (even, odd)
+            ]
+            reach = max(abs(images[1].lo), abs(images[1].hi))
+            return between(shape, images[0].lo - reach, images[0].hi + reach)
+        if kind == "function":
+            assert node.op == "pointwise"
+            inside = ranges[node.args[0]]
+            if node.attr.domain is not None:
+                inside = both(shape, inside, between(shape, *map(float, node.attr.domain)))
+            return self.image(node.attr.function, inside, shape)
+        if kind == "diagonal":
+            largest = ranges[sources[0]].size.entry
+            found = ranges[sources[0]]
+            return between(shape, min(found.lo, 0.0), max(found.hi, 0.0), Size(largest, largest, largest, largest))
+        return product_range(shape, *(ranges[arg] for arg in node.args), column=node.op == "rowscale")
+
+    def image(self, function: object, domain: Range, shape: tuple[int, int]) -> Range:
+        return between(shape, *image(function, domain.lo, domain.hi))
+
+    # -- nodes ---------------------------------------------------------------------------------------------
+
+    def put(self, node: Node) -> int:
+        if node not in self.numbers:
+            self.numbers[node] = len(self.nodes)
+            self.nodes.append(node)
+        return self.numbers[node]
+
+    def made(self, op: str, args: tuple[int, ...], attr: object, shape: Shape, like: int) -> int:
+        return self.put(Node(op, args, attr, shape, self.graph.nodes[like].where))
+
+    def lower(self, index: int) -> None:
+        node = self.graph.nodes[index]
+        if OPS[node.op].role == "positionwise":
+            self.lower_positionwise(index, node)
+            return
+        gram = self.symmetric_product(index, node)
+        if gram is not None:
+            self.meaning[index] = gram
+        else:
+            self.meaning[index] = self.put(replace(node, args=tuple(self.meaning[arg] for arg in node.args)))
+        self.errors[index] = self.carried_error(index, node)
+
+    def symmetric_product(self, index: int, node: Node) -> int | None:
+        """Aᵀ diag(s) A is symmetric, also where diag(s) A is only nearly made: ½ (UᵀA + AᵀU) with U ≈ diag(s) A."""
+        if node.op != "matmul":
+            return None
+        left, right = (self.graph.nodes[arg] for arg in node.args)
+        inner = self.graph.nodes[left.args[0]] if left.op == "transpose" else None
+        if inner is not None and inner.op == "rowscale" and inner.args[1] == node.args[1]:
+            U, A = self.meaning[left.args[0]], self.meaning[node.args[1]]
+        elif left.op == "transpose" and right.op == "rowscale" and right.args[1] == left.args[0]:
+            U, A = self.meaning[node.args[1]], self.meaning[left.args[0]]
+        else:
+            return None
+        U_T, A_T = (self.made("transpose", (x,), None, self.nodes[x].shape[::-1], index) for x in (U, A))
+        first = self.made("matmul", (U_T, A), None, node.shape, index)
+        second = self.made("matmul", (A_T, U), None, node.shape, index)
+        total = self.made("add", (first, second), None, node.shape, index)
+        return self.made("scale", (total,), Fraction(1, 2), node.shape, index)
+
+    def carried_error(self, index: int, node: Node) -> Size:
+        """The error of a node that is no positionwise function, from those of its arguments."""
+        shape = shape_of(node, self.sizes)
+        errors = [self.errors[arg] for arg in node.args]
+        if not errors or not any(e.entry for e in errors):
+            return _ZERO
+        if node.op == "add":
+            return size(shape, *_tuple(added(*errors)))
+        if node.op == "scale":
+            return scaled(errors[0], float(node.attr))
+        if node.op == "transpose":
+            return flipped(errors[0])
+        if node.op == "matmul":
+            a, b = (self.usual[arg].size for arg in node.args)
+            return size(
+                shape, *_tuple(added(multiplied(shape, errors[0], b), multiplied(shape, added(a, errors[0]), errors[1])))
+            )
+        return size(shape, *_tuple(errors[0]))
+
+    def lower_positionwise(self, index: int, node: Node) -> None:
+        kind, sources = self.strategy(index)
+        if kind == "formula":
+            self.lower_formula(index, node, sources)
+        elif kind == "function":
+            self.lower_function(index, node, node.attr.function, node.args[0])
+        elif kind == "diagonal":
+            self.lower_diagonal(index, node, sources[0])
+        else:
+            self.lower_product(index, node)
+
+    def lower_formula(self, index: int, node: Node, sources: tuple[int, ...]) -> None:
+        expression = self.formulas[index].expression
+        signs = [s for s in sources if s in self.signs]
+        others = [s for s in sources if s not in self.signs]
+        if not signs:
+            self.lower_function(index, node, of_one(expression, others[0], show(self.graph, expression)), others[0])
+            return
+        even, odd = parts(expression, signs[0])
+        y, terms, error = signs[0], [], _ZERO
+        for part, gates in ((even, False), (odd, True)):
+            number = as_number(part)
+            if number is not None:
+                if number:
+                    base = self.meaning[y] if gates else self.ones(index)
+                    terms.append(base if number == 1 else self.made("scale", (base,), number, node.shape, index))
+                continue
+            line = is_linear(part, others[0])
+            if line is not None and not gates:
+                z = self.meaning[others[0]]
+                terms.append(z if line[0] == 1 else self.made("scale", (z,), line[0], node.shape, index))
+                if line[1]:
+                    terms.append(self.made("scale", (self.ones(index),), line[1], node.shape, index))
+                error = added(error, scaled(self.errors[others[0]], float(line[0])))
+                continue
+            function = of_one(part, others[0], show(self.graph, part))
+            term, extra = self.fitted(index, node, function, others[0], y if gates else None)
+            terms.append(term)
+            error = added(error, extra)
+        total = terms[0]
+        for term in terms[1:]:
+            total = self.made("add", (total, term), None, node.shape, index)
+        self.meaning[index], self.errors[index] = total, error
+
+    def ones(self, index: int) -> int:
+        rows, cols = self.graph.nodes[index].shape
+        column = self.made("ones", (), None, (rows, 1), index)
+        if cols == 1:
+            return column
+        row = self.made("transpose", (self.made("ones", (), None, (cols, 1), index),), None, (1, cols), index)
+        return self.made("matmul", (column, row), None, (rows, cols), index)
+
+    def lower_function(self, index: int, node: Node, function: object, source: int) -> None:
+        self.meaning[index], self.errors[index] = self.fitted(index, node, function, source, None)
+
+    def fitted(self, index: int, node: Node, function: object, source: int, sign: int | None) -> tuple[int, Size]:
+        """Units for a function of one node, times a sign where one is given, and their error."""
+        stated, usual = self.ranges[source], self.usual[source]
+        domain = node.attr.domain if node.op == "pointwise" and self.strategy(index)[0] == "function" else None
+        tol = node.attr.tol if node.op == "pointwise" and node.attr.tol is not None else self.tolerance(index)
+        if domain is not None and not (domain[0] <= usual.lo and usual.hi <= domain[1]):
+            ends = (float(domain[0]), float(domain[1]))
+            fix = f"give hw.apply a domain that contains the data, or bound {self.graph.describe(source)}"
+            self.facts.append(Fact("within", source, node.where, ends, fix))
+        elif domain is not None and not (domain[0] <= stated.lo and stated.hi <= domain[1]):
+            self.assumed.add(source)  # it is inside because of what is assumed of inputs
+        fit = fit_function(function, domain, stated, usual, tol, self.graph.describe(source), node.where)
+        if fit.assumed:
+            self.assumed.add(source)
+        error = self.errors[source]
+        reach = Fraction(max(abs(usual.lo), abs(usual.hi)) + error.entry) if usual.finite else None
+        table = fit.units if sign is None else gated(fit, reach, self.graph.describe(index), node.where)
+        args = (self.meaning[source],) if sign is None else (self.meaning[source], self.meaning[sign])
+        made = self.units(index, table, args)
+        self.record(made, index, "function", fit, (fit.domain,))
+        shape = shape_of(node, self.sizes)
+        slope = float(fit.steepest)
+        grown = size(shape, *(x if not x else up(x * up(slope)) for x in (error.entry, error.row, error.col)))
+        return made, size(shape, *_tuple(added(size(shape, up(float(fit.bound))) if fit.bound else _ZERO, grown)))
+
+    def units(self, index: int, table: Units, args: tuple[int, ...]) -> int:
+        if table.biased:
+            for dim in self.graph.nodes[index].shape:
+                self.made("ones", (), None, (dim, 1), index)
+        return self.made("units", args, table, self.graph.nodes[index].shape, index)
+
+    def record(self, made: int, index: int, kind: str, fit: Fit, domain: tuple) -> None:  # type: ignore[type-arg]
+        count = len(fit.units.units)
+        self.approximations.append(
+            Approximation(made, index, kind, fit.text, fit.expression, domain, fit.bound, count, fit.how)
+        )
+
+    def lower_diagonal(self, index: int, node: Node, source: int) -> None:
+        """s on the diagonal: s times the 0/1 entries of an identity, exactly."""
+        reach = self.usual[source].size.entry + self.errors[source].entry
+        self.demand_range(index, node, source)
+        eye = self.made("eye", (), None, node.shape, index)
+        self.meaning[index] = self.units(index, gate(Fraction(up(reach))), (self.meaning[source], eye))
+        entry = self.errors[source].entry
+        self.errors[index] = Size(entry, entry, entry, entry)
+
+    def demand_range(self, index: int, node: Node, source: int) -> None:
+        if not self.usual[source].finite:
+            raise ArchitectureError(
+                f"no bound is known of {self.graph.describe(source)}, a factor of {self.graph.describe(index)}",
+                where=node.where,
+                rule="feed-forward units multiply two numbers of a token only within bounds",
+                fix="state one with hw.bounded(value, within=(lo, hi)), or apply a function that is bounded",
+            )
+        if not self.ranges[source].finite:
+            self.assumed.add(source)
+
+    def lower_product(self, index: int, node: Node) -> None:
+        """The entrywise product of two values of a token, by two squares; exact where one is a sign."""
+        a, b = node.args
+        sign = next((x for x in (a, b) if x in self.signs), None)
+        shape, column = shape_of(node, self.sizes), node.op == "rowscale"
+        for source in (a, b):
+            self.demand_range(index, node, source)
+        (ea, eb), (ra, rb) = (self.errors[a], self.errors[b]), (self.usual[a], self.usual[b])
+        wide = [(Fraction(r.lo) - Fraction(e.entry), Fraction(r.hi) + Fraction(e.entry)) for r, e in ((ra, ea), (rb, eb))]
+        if sign is not None:
+            first, second = (b, a) if sign == a else (a, b)
+            reach = max(map(abs, wide[1 if sign == a else 0]))
+            table, bound = gate(reach, signs=True), Fraction(0)
+            made = self.units(index, table, (self.meaning[first], self.meaning[second]))
+        else:
+            fit = fit_product(wide[0], wide[1], self.tolerance(index), show(self.graph, self.formulas[index].expression))
+            made, bound = self.units(index, fit.units, (self.meaning[a], self.meaning[b])), fit.bound
+            self.record(made, index, "product", fit, tuple(wide))
+        own = size(shape, up(float(bound))) if bound else _ZERO
+        error = added(entrywise(shape, ea, rb.size, column), entrywise(shape, added(ra.size, ea), eb, column))
+        self.meaning[index], self.errors[index] = made, size(shape, *_tuple(added(own, error)))
+
+    # -- what is assumed -----------------------------------------------------------------------------------
+
+    def default_facts(self) -> list[Fact]:
+        """Entries in [−1, 1], for every input above a node whose usual range was relied upon and of which nothing is stated."""
+        above = set(self.assumed)
+        for index in range(len(self.graph.nodes) - 1, -1, -1):
+            if index in above:
+                above.update(self.graph.nodes[index].args)
+        fix = "state how large it is in the program: hw.bounded({0}, within=(lo, hi))"
+        return [
+            Fact("within", s.node, self.graph.nodes[s.node].where, (-1.0, 1.0), fix.format(s.name))
+            for s in self.graph.inputs
+            if s.node in above and not self.ranges[s.node].finite
+        ]
+
+
+_ZERO = Size(0.0, 0.0, 0.0, 0.0)
+
+
+def _tuple(found: Size) -> tuple[float, float, float, float]:
+    return found.entry, found.row, found.col, found.norm

@@ -1,0 +1,77 @@
+"""Sums of relu of polynomials in a normal form: Σ w relu(p) = ½ Σ w p + ½ Σ w |p|.
+
+|c p| = |c| |p|, so every p is divided by its first coefficient and equal ones are added: w relu(p) − w relu(−p) = w p loses its
+absolute value. What is left, a sum of absolute values entry by entry, becomes a symbol; equal sums get the same symbol, and a
+sum of transposes its transpose. Weights and program go through the same normal form, so equal symbols are equal matrices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from fractions import Fraction
+from typing import TypeAlias
+
+from ..compiler.algebra import Algebra, Poly, Word
+from ..compiler.dims import Dim, Shape
+
+#: A polynomial divided by its first coefficient.
+_Key: TypeAlias = frozenset[tuple[Word, Fraction]]
+_Sum: TypeAlias = dict[_Key, Fraction]
+
+
+class ReluSums:
+    """Symbols for sums of absolute values of polynomials of one algebra."""
+
+    def __init__(self, algebra: Algebra) -> None:
+        self.algebra = algebra
+        self._symbols: dict[tuple[Shape, frozenset[tuple[_Key, Fraction]]], tuple[int, bool]] = {}
+        self._flipped: dict[_Key, _Key] = {}
+
+    def normal(self, shape: Shape, terms: Iterable[tuple[Fraction, Poly]]) -> tuple[Poly, _Sum]:
+        """(linear part, absolute values) of Σ weight · relu(poly)."""
+        algebra = self.algebra
+        linear: dict[Word, Fraction] = {}
+        absolute: _Sum = {}
+        for weight, poly in terms:
+            poly = algebra.canonical(poly)
+            for word, c in poly:
+                linear[word] = linear.get(word, Fraction(0)) + weight * c / 2
+            if not poly.terms:
+                continue
+            scale = poly.terms[min(poly.terms)]
+            key = frozenset((word, c / scale) for word, c in poly)
+            absolute[key] = absolute.get(key, Fraction(0)) + weight * abs(scale) / 2
+        return Poly(shape, {w: c for w, c in linear.items() if c}), {k: c for k, c in absolute.items() if c}
+
+    def dirty(self, terms: Iterable[tuple[Fraction, Mapping[Dim, Poly]]]) -> list[tuple[Fraction, Mapping[Dim, Poly]]]:
+        """The absolute values that are left of arguments with more than one extent, with their coefficients."""
+        left: dict[object, tuple[Fraction, Mapping[Dim, Poly]]] = {}
+        for weight, inside in terms:
+            if len(inside) > 1:
+                polys = {cols: self.algebra.canonical(poly) for cols, poly in sorted(inside.items(), key=lambda i: str(i[0]))}
+                scale = next(c for poly in polys.values() for _, c in sorted(poly))
+                key = frozenset((cols, word, c / scale) for cols, poly in polys.items() for word, c in poly)
+                before = left.get(key, (Fraction(0), inside))[0]
+                left[key] = (before + weight * abs(scale) / 2, inside)
+        return list(left.values())
+
+    def symbol(self, shape: Shape, absolute: _Sum) -> Poly:
+        """Σ c |p| as a symbol; zero for an empty sum."""
+        algebra = self.algebra
+        if not absolute:
+            return algebra.zero(shape)
+        key = (shape, frozenset(absolute.items()))
+        if key not in self._symbols:
+            flipped = ((shape[1], shape[0]), frozenset((self._transposed(shape, k), c) for k, c in absolute.items()))
+            atom = algebra.new_atom(f"|…|{len(self._symbols)}", shape, symmetric=flipped == key)
+            self._symbols[flipped] = (atom, True)
+            self._symbols[key] = (atom, False)
+        atom, flip = self._symbols[key]
+        return algebra.transpose(algebra.atom(atom)) if flip else algebra.atom(atom)
+
+    def _transposed(self, shape: Shape, key: _Key) -> _Key:
+        if key not in self._flipped:
+            poly = self.algebra.canonical(self.algebra.transpose(Poly(shape, dict(key))))
+            scale = poly.terms[min(poly.terms)]
+            self._flipped[key] = frozenset((word, c / scale) for word, c in poly)
+        return self._flipped[key]
