@@ -51,6 +51,7 @@ class _Reader:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.made: dict[int, sympy.Expr] = {}
+        self.signs = {fact.node for fact in graph.facts if fact.kind == "signs"}
         self.mixed: dict[int, bool] = {}  # whether a node is positionwise, or a sum that contains such a node
         for index, node in enumerate(graph.nodes):
             linear = node.op in ("add", "scale")
@@ -79,7 +80,8 @@ class _Reader:
         if node.op in ("hadamard", "rowscale"):
             return parts[0] * parts[1]
         if node.op == "pointwise" and node.attr.domain is None and is_open(node):
-            return node.attr.function(parts[0])
+            several = len({s for s in parts[0].free_symbols if int(s.name[1:]) not in self.signs}) > 1
+            return node.attr.function(symbol(node.args[0]) if several else parts[0])
         if node.op == "pointwise":
             return node.attr.function(symbol(node.args[0])) if is_open(node) else symbol(node.args[0])
         return symbol(index)
@@ -127,6 +129,16 @@ def parts(expression: sympy.Expr, sign: int) -> tuple[sympy.Expr, sympy.Expr]:
 
 def as_number(expression: sympy.Expr) -> Fraction | None:
     return Fraction(int(expression.p), int(expression.q)) if expression.is_Rational else None
+
+
+def number_near(expression: sympy.Expr) -> tuple[Fraction, Fraction]:
+    """(value, error): the number that a formula without symbols is; error 0 where it is rational."""
+    exact = as_number(sympy.simplify(expression))
+    if exact is not None:
+        return exact, Fraction(0)
+    (found,) = ScalarFunction("number", expression).enclose(Fraction(0), Fraction(0), 0)
+    low, high = Fraction(float(found.a)), Fraction(float(found.b))
+    return low, abs(high - low) + Fraction(1, 2**50) * abs(low)
 
 
 def is_linear(expression: sympy.Expr, source: int) -> tuple[Fraction, Fraction] | None:

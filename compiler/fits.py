@@ -12,7 +12,7 @@ from typing import Any
 from .approximate.exact import exact_fit
 from .approximate.fit import fit
 from .approximate.piecewise import PiecewiseLinear
-from .approximate.scalar_function import ApproximationError, ScalarFunction, named
+from .approximate.scalar_function import ApproximationError, ScalarFunction
 from .errors import ArchitectureError, Location
 from .ranges import Range
 from .units import Unit, Units, linear_units
@@ -172,6 +172,15 @@ def gated(found: Fit, reach: Fraction | None, name: str, where: Location | None)
     return Units(f"signed {found.text}", tuple(units))
 
 
+def squares(lo: Fraction, hi: Fraction, tol: Fraction) -> PiecewiseLinear:
+    """z² on [lo, hi]: with n equal pieces of width h, chords lowered by h²/8 are within h²/8, exactly."""
+    pieces = max(1, math.ceil(math.sqrt(float((hi - lo) ** 2 / (8 * tol))) * (1 + 1e-12)))
+    h = (hi - lo) / pieces
+    knots = tuple(lo + k * h for k in range(pieces + 1))
+    bound = h * h / 8
+    return PiecewiseLinear("square", lo, hi, knots, tuple(t * t - bound for t in knots), bound, ("convex",))
+
+
 def fit_product(a: tuple[Fraction, Fraction], b: tuple[Fraction, Fraction], tol: Fraction, text: str) -> Fit:
     """a · b as (u² − v²)/4 with u = c a + b/c, v = c a − b/c, c such that both factors count alike."""
     ratio = float((b[1] - b[0]) / (a[1] - a[0])) if a[1] > a[0] and b[1] > b[0] else 1.0
@@ -181,7 +190,7 @@ def fit_product(a: tuple[Fraction, Fraction], b: tuple[Fraction, Fraction], tol:
     for sign in (1, -1):
         other = b if sign == 1 else (-b[1], -b[0])
         lo, hi = c * a[0] + other[0] / c, c * a[1] + other[1] / c
-        square = _cached(named("square"), lo, hi, 2 * tol)
+        square = squares(lo, hi, 2 * tol)
         bound += square.bound / 4
         made = square.units()
         weight = Fraction(sign, 4)

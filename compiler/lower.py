@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from .dims import Shape
-from .entrywise import as_number, formulas, is_linear, is_open, of_one, parts, show
+from .entrywise import as_number, formulas, is_linear, is_open, number_near, of_one, parts, show
 from .errors import ArchitectureError
 from .fits import Fit, fit_function, fit_product, gate, gated, image
 from .graph import Fact, Graph, Node, OutputSpec, Residual
@@ -130,6 +130,7 @@ class _Lowering:
     def needed(self) -> set[int]:
         wanted = {o.node for o in self.graph.outputs} | {spec.node for spec in self.graph.inputs}
         wanted |= {fact.node for fact in self.graph.facts}
+        wanted |= {i for r in self.graph.residuals for i in (r.solution, *r.roots, *r.squares, *r.ones)}
         for index in range(len(self.graph.nodes) - 1, -1, -1):
             if index in wanted:
                 node = self.graph.nodes[index]
@@ -156,6 +157,9 @@ class _Lowering:
 
     def positionwise_range(self, index: int, node: Node, shape: tuple[int, int], ranges: Mapping[int, Range]) -> Range:
         kind, sources = self.strategy(index)
+        if kind == "formula" and not sources:
+            value, error = number_near(self.formulas[index].expression)
+            return between(shape, float(value - error), float(value + error))
         if kind == "formula" and len(sources) == 1 and sources[0] not in self.signs:
             (source,) = sources
             function = of_one(self.formulas[index].expression, source, "f")
@@ -262,6 +266,15 @@ class _Lowering:
         expression = self.formulas[index].expression
         signs = [s for s in sources if s in self.signs]
         others = [s for s in sources if s not in self.signs]
+        if not sources:
+            value, bound = number_near(expression)
+            self.meaning[index] = self.made("scale", (self.ones(index),), value, node.shape, index)
+            self.errors[index] = size(shape_of(node, self.sizes), up(float(bound))) if bound else _ZERO
+            return
+        line = is_linear(expression, others[0]) if not signs else None
+        if line is not None:
+            self.lower_line(index, node, others[0], *line)
+            return
         if not signs:
             self.lower_function(index, node, of_one(expression, others[0], show(self.graph, expression)), others[0])
             return
@@ -276,11 +289,9 @@ class _Lowering:
                 continue
             line = is_linear(part, others[0])
             if line is not None and not gates:
-                z = self.meaning[others[0]]
-                terms.append(z if line[0] == 1 else self.made("scale", (z,), line[0], node.shape, index))
-                if line[1]:
-                    terms.append(self.made("scale", (self.ones(index),), line[1], node.shape, index))
-                error = added(error, scaled(self.errors[others[0]], float(line[0])))
+                self.lower_line(index, node, others[0], *line)
+                terms.append(self.meaning[index])
+                error = added(error, self.errors[index])
                 continue
             function = of_one(part, others[0], show(self.graph, part))
             term, extra = self.fitted(index, node, function, others[0], y if gates else None)
@@ -290,6 +301,16 @@ class _Lowering:
         for term in terms[1:]:
             total = self.made("add", (total, term), None, node.shape, index)
         self.meaning[index], self.errors[index] = total, error
+
+    def lower_line(self, index: int, node: Node, source: int, slope: Fraction, offset: Fraction) -> None:
+        """slope · source + offset needs no unit."""
+        total = self.meaning[source]
+        if slope != 1:
+            total = self.made("scale", (total,), slope, node.shape, index)
+        if offset:
+            level = self.made("scale", (self.ones(index),), offset, node.shape, index)
+            total = self.made("add", (total, level), None, node.shape, index)
+        self.meaning[index], self.errors[index] = total, scaled(self.errors[source], float(slope))
 
     def ones(self, index: int) -> int:
         rows, cols = self.graph.nodes[index].shape
@@ -362,6 +383,12 @@ class _Lowering:
     def lower_product(self, index: int, node: Node) -> None:
         """The entrywise product of two values of a token, by two squares; exact where one is a sign."""
         a, b = node.args
+        for factor, other in ((a, b), (b, a)):  # a factor that turned out to be a number
+            formula = self.formulas.get(factor)
+            number = None if formula is None or formula.sources else as_number(formula.expression)
+            if number is not None and self.graph.nodes[other].shape == node.shape:
+                self.lower_line(index, node, other, number, Fraction(0))
+                return
         sign = next((x for x in (a, b) if x in self.signs), None)
         shape, column = shape_of(node, self.sizes), node.op == "rowscale"
         for source in (a, b):

@@ -15,10 +15,20 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
+from ..compiler.approximate.scalar_function import BoundedFunction, ScalarFunction
 from ..compiler.ops import Constant
+from ..compiler.pointwise import Pointwise, function_from_text, function_text
+from ..compiler.units import Units
 
 #: What may stand in a field annotated `Any` (the attribute of a node), by the tag that it is saved under.
-_TAGGED: dict[str, type] = {"text": str, "number": int, "fraction": Fraction, "array": Constant}
+_TAGGED: dict[str, type] = {
+    "text": str,
+    "number": int,
+    "fraction": Fraction,
+    "array": Constant,
+    "units": Units,
+    "function": Pointwise,
+}
 
 
 def to_json(value: Any) -> Any:
@@ -31,6 +41,10 @@ def to_json(value: Any) -> Any:
         return value if math.isfinite(value) else str(value)
     if isinstance(value, range):
         return [value.start, value.stop]
+    if isinstance(value, ScalarFunction):
+        return {"name": value.name, "expression": function_text(value)}
+    if isinstance(value, BoundedFunction):
+        raise TypeError(f"{value.name} is a Python function: only expressions can be saved")
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         hints = _hints(type(value))
         return {name: (_tag if hint is Any else to_json)(getattr(value, name)) for name, hint in hints.items()}
@@ -44,6 +58,9 @@ def to_json(value: Any) -> Any:
 def from_json(kind: Any, data: Any) -> Any:
     """The value of type `kind` whose JSON form is `data`. Raises ValueError when `data` is not one."""
     origin = typing.get_origin(kind)
+    if kind is ScalarFunction:
+        _expect(isinstance(data, dict) and set(data) == {"name", "expression"}, kind, data)
+        return function_from_text(from_json(str, data["name"]), from_json(str, data["expression"]))
     if dataclasses.is_dataclass(kind) and isinstance(kind, type):
         return _dataclass(kind, data)
     if origin in (typing.Union, types.UnionType):
