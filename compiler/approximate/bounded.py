@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from fractions import Fraction
@@ -50,21 +51,21 @@ def fit_bounded(
             if found.bound <= Fraction(tol or 0):
                 return found
             n = max(n + 1, math.ceil(n * 1.001))
-        raise ApproximationError(f"{f.name}: more than {_MOST} pieces", fix="raise tol, or give an expression: knots then adapt")
+        raise ApproximationError(f"{f.name}: more than {_MOST} pieces", fix="raise tol, or give an expression")
     return _uniform(f, lo, hi, pieces, constant, shift)
 
 
 def _uniform(f: BoundedFunction, lo: Fraction, hi: Fraction, n: int, constant: Fraction, shift: bool) -> PiecewiseLinear:
     inner = [Fraction(float(lo + (hi - lo) * k / n)) for k in range(1, n)]
     knots = (lo, *inner, hi)
-    if any(a >= b for a, b in zip(knots, knots[1:], strict=False)):
+    if any(a >= b for a, b in itertools.pairwise(knots)):
         raise ApproximationError(f"{f.name}: doubles cannot hold {n} pieces on the domain", fix="raise tol or widen the domain")
     at = [float(t) for t in knots]
     seen = f.numpy(at)
     for x, y in zip(at, seen, strict=True):
         if not math.isfinite(y):
             raise ApproximationError(f"{f.name}({x:.6g}) is {y}", fix="shrink the domain to where f is finite")
-    widest = max(b - a for a, b in zip(knots, knots[1:], strict=False))
+    widest = max(b - a for a, b in itertools.pairwise(knots))
     sag = f.second_derivative * widest**2 / 8
     move = Fraction(0)
     if shift:

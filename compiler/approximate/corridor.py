@@ -12,6 +12,7 @@ Everything here is float64 and only proposes; `prove` decides.
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -168,7 +169,7 @@ def _exit(line: Line, a: float, b: float, ya: float, yb: float) -> float:
 def corners(lines: Sequence[Line], lo: float, hi: float) -> list[Point]:
     """The corner points of the path, its ends included."""
     points = [(lo, lines[0].at(lo))]
-    for a, b in zip(lines, lines[1:], strict=False):
+    for a, b in itertools.pairwise(lines):
         x = b.x0 + (b.y0 - a.at(b.x0)) / (a.slope - b.slope) if a.slope != b.slope else b.x0
         points.append((x, b.at(x)))
     points.append((hi, lines[-1].at(hi)))

@@ -147,7 +147,7 @@ def fraction(x: Any) -> Fraction:
     sign, man, exp, _ = x._mpf_ if hasattr(x, "_mpf_") else x._mpi_[0]
     if not man and exp:
         raise OverflowError("not finite")
-    value = Fraction(int(man)) * (Fraction(2) ** exp)
+    value = Fraction(int(man)) * Fraction(2**exp if exp >= 0 else Fraction(1, 2**-exp))
     return -value if sign else value
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import Any
 import sympy
 
 from .piecewise import PiecewiseLinear
-from .scalar_function import Z, ScalarFunction
+from .scalar_function import ScalarFunction, Z
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,9 @@ def _absolute(f: _Exact) -> _Exact:
         if a and (left is None or left < -b / a) and (right is None or -b / a < right):
             breaks.add(-b / a)
     ordered = sorted(breaks)
-    probes = [ordered[0] - 1, *((s + t) / 2 for s, t in zip(ordered, ordered[1:], strict=False)), ordered[-1] + 1] if ordered else [0]
+    probes = [Fraction(0)]
+    if ordered:
+        probes = [ordered[0] - 1, *((s + t) / 2 for s, t in itertools.pairwise(ordered)), ordered[-1] + 1]
     pieces = f.refined(ordered)
     signs = [-1 if a * z + b < 0 else 1 for (a, b), z in zip(pieces, probes, strict=True)]
     return _made(ordered, [(s * a, s * b) for s, (a, b) in zip(signs, pieces, strict=True)])

@@ -21,7 +21,7 @@ from .path import Path, rounded, search
 from .piecewise import PiecewiseLinear
 from .prove import NotProved, prove, refuse
 from .sample import check_defined, settled
-from .scalar_function import Z, ApproximationError, BoundedFunction, ScalarFunction
+from .scalar_function import ApproximationError, BoundedFunction, ScalarFunction, Z
 
 Shape = Literal["shifted", "interpolating"]
 Number = int | float | Fraction
@@ -124,7 +124,8 @@ class _Search:
             path = self._fewest_units(eps)
             if path is None:
                 break
-            last = self._proved(self._even(path.n_pieces, path.n_units, eps) or path if path.n_pieces <= _SMALL else path, float(tol))
+            even = self._even(path.n_pieces, path.n_units, eps) if path.n_pieces <= _SMALL else None
+            last = self._proved(even or path, float(tol))
             if last.bound <= tol:
                 return last
             eps *= min(0.999, float(tol / last.bound) * 0.9999)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -33,7 +34,7 @@ class Path:
     def n_units(self) -> int:
         """ReLU units: one a piece, less one if a piece is horizontal (the constant is free)."""
         y = [p[1] for p in self.points]
-        flat = self.flat_left or self.flat_right or any(a == b for a, b in zip(y, y[1:], strict=False))
+        flat = self.flat_left or self.flat_right or any(a == b for a, b in itertools.pairwise(y))
         return self.n_pieces - flat
 
 
@@ -58,7 +59,7 @@ def search(
     if (pinned.low >= pinned.high).any():
         return []
     cuts = sorted({lo, *keep, hi})
-    sections = [pinned.part(a, b) for a, b in zip(cuts, cuts[1:], strict=False)]
+    sections = [pinned.part(a, b) for a, b in itertools.pairwise(cuts)]
     paths = [_joined(sections, flat_left, flat_right)]
     if len(paths[0].points) <= small and len(sections) == 1:
         if not flat_left:

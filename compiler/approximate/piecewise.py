@@ -7,6 +7,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -97,7 +98,7 @@ class PiecewiseLinear:
         if any(a >= b for a, b in zip(self.knots, self.knots[1:], strict=False)):
             raise CompileError("the knots of a piecewise-linear fit must increase", fix="sort them")
 
-    @property
+    @cached_property
     def slopes(self) -> tuple[Fraction, ...]:
         """Slope of every piece, the two outer ones included: one more than there are knots."""
         inner = [

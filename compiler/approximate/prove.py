@@ -1,8 +1,8 @@
 """The proof: a rigorous upper bound on |f − fit| for given rational knots and values.
 
 Nothing of how the fit was found is used. On every piece, with g = f − line:
-  convex, concave  interval arithmetic shows that f″ keeps its sign. Then one side of g is decided by its two ends, and the other by
-                   a tangent at any point c: a convex g is nowhere below g(c) + g′(c)(z − c).
+  convex, concave  interval arithmetic shows that f″ keeps its sign. Then one side of g is decided by its two ends, and
+                   the other by a tangent at any point c: a convex g is nowhere below g(c) + g′(c)(z − c).
   ball arithmetic  otherwise the enclosure of g itself, of g(c) + g′·(z − c), or of g(c) + g′(c)(z − c) + ½g″·(z − c)².
 Where neither is good enough the piece is halved; singular ends such as √z at 0 end in tiny pieces on which f itself
 hardly moves.
@@ -188,7 +188,7 @@ class _Prover:
         return self._points[x] - (self.over.number(line.y0) + slope * (self.over.number(x) - self.over.number(line.x0)))
 
     def _stationary(self, a: Fraction, b: Fraction, slope: float) -> Fraction:
-        """Near the point of [a, b] where g = f − line turns, or the end where g is extreme: any point is right, this one is tight."""
+        """Near the point of [a, b] where g = f − line is extreme: any point is right, this one is tight."""
         if (a, b) in self._turns:
             return self._turns[a, b]
         low, high = float(a), float(b)
@@ -207,15 +207,15 @@ class _Prover:
         assert start is not None
         bound, step, at = Fraction(0), max(abs(start), Fraction(1)), start
         for _ in range(64):
-            ends = (at, None) if sign > 0 else (None, at)
+            low, high = (at, None) if sign > 0 else (None, at)
             try:
-                size = self._size(self.f.enclose(*ends, 0, self.over)[0] - self.over.number(line.y0))
+                size = self._size(self.f.enclose(low, high, 0, self.over)[0] - self.over.number(line.y0))
             except Undefined:
                 size = None
             if size is not None and size <= max(bound, Fraction(line.target)):
                 return max(bound, size)
             further = Fraction(float(at + sign * step))
-            bound = max(bound, self.piece(*sorted((at, further)), line)[0])
+            bound = max(bound, self.piece(min(at, further), max(at, further), line)[0])
             at, step = further, 2 * step
         raise NotProved(math.inf * sign, "f does not settle at a constant")
 

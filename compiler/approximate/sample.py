@@ -41,8 +41,8 @@ class Corridor:
     def flat_start(self) -> Corridor:
         """Far to the left a window like the first one: the first line must be nearly horizontal."""
         far = self.x[0] - 1e4 * (self.x[-1] - self.x[0])
-        first = lambda v: np.concatenate([v[:1], v])  # noqa: E731
-        return Corridor(np.concatenate([[far], self.x]), first(self.low), first(self.high))
+        low, high = (np.concatenate([v[:1], v]) for v in (self.low, self.high))
+        return Corridor(np.concatenate([[far], self.x]), low, high)
 
 
 def corridor(f: ScalarFunction | BoundedFunction, lo: float, hi: float, eps: float, points: tuple[float, ...] = ()) -> Corridor:
@@ -67,8 +67,12 @@ def corridor(f: ScalarFunction | BoundedFunction, lo: float, hi: float, eps: flo
         x = np.concatenate([x, middle[split]])[order]
         y = np.concatenate([y, fm[split]])[order]
     over, under = np.minimum(over, _FINE * eps), np.minimum(under, _FINE * eps)
-    near = lambda v: np.maximum(np.concatenate([v, [0.0]]), np.concatenate([[0.0], v]))  # noqa: E731
-    return Corridor(x, y - eps + near(under), y + eps - near(over))
+    return Corridor(x, y - eps + _beside(under), y + eps - _beside(over))
+
+
+def _beside(gaps: Array) -> Array:
+    """At every sample the larger of the values on the two gaps beside it."""
+    return np.maximum(np.concatenate([gaps, [0.0]]), np.concatenate([[0.0], gaps]))
 
 
 def extrema(f: ScalarFunction, c: Corridor) -> list[float]:

@@ -108,11 +108,11 @@ _NAMED: dict[str, sympy.Expr] = {
     "log1p": sympy.log(1 + Z),
 }
 _SAME = {"absolute": "abs", "fabs": "abs", "atan": "arctan", "expit": "sigmoid", "square_": "square", "logistic": "sigmoid"}
-_LIBRARIES = ("numpy", "math", "torch", "builtins", "scipy")
+_LIBRARIES = ("numpy", "math", "torch", "_operator", "builtins", "scipy")
 
 
 def named(name: str) -> ScalarFunction:
-    """A function by its name: relu, abs, sigmoid, sqrt, reciprocal, exp, log, tanh, square, sin, … Raises ApproximationError."""
+    """A function by its name: relu, abs, sigmoid, sqrt, reciprocal, exp, tanh, square, … Raises ApproximationError."""
     known = _SAME.get(name, name)
     if known not in _NAMED:
         raise ApproximationError(
@@ -126,8 +126,9 @@ def named(name: str) -> ScalarFunction:
 def from_callable(fn: Any, where: Location | None = None) -> ScalarFunction | BoundedFunction:
     """The scalar function that a user means by `fn`.
 
-    fn may be a ScalarFunction or the result of `hw_bounded`; a name; a sympy expression in one symbol, or a sympy Lambda; a function of
-    numpy, math or torch known by its name (np.tanh, math.exp); or a callable, which is called once on a sympy symbol, so
+    fn may be a ScalarFunction or the result of `hw_bounded`; a name; a sympy expression in one symbol, or a sympy Lambda;
+    a function of numpy, math or torch known by its name (np.tanh, math.exp); or a callable, which is called once on a
+    sympy symbol, so
     anything made of + − × ÷, powers and sympy functions works. Floats inside are taken as the exact rationals that they
     are, and an exponent 0.5 as a square root.
 
@@ -146,13 +147,13 @@ def from_callable(fn: Any, where: Location | None = None) -> ScalarFunction | Bo
         free = fn.free_symbols
         if len(free) > 1:
             raise _refuse(str(fn), f"it has the symbols {', '.join(sorted(map(str, free)))}: one was expected", where)
-        return _checked(str(fn), fn.subs({s: Z for s in free}), where)
+        return _checked(str(fn), fn.subs(dict.fromkeys(free, Z)), where)
     if isinstance(fn, int | float | Fraction):
         return _checked(name, sympy.Integer(0) + _number(fn), where)
     if not callable(fn):
         raise _refuse(repr(fn), "it is not callable", where)
     module = str(getattr(fn, "__module__", None) or type(fn).__module__).partition(".")[0]
-    if module in ("numpy", "math", "torch", "_operator", "builtins", "scipy") and _SAME.get(name, name) in _NAMED:
+    if module in _LIBRARIES and _SAME.get(name, name) in _NAMED:
         return named(name)
     try:
         result = fn(Z)
@@ -184,8 +185,8 @@ def _refuse(name: str, reason: str, where: Location | None) -> ApproximationErro
     return ApproximationError(
         f"cannot bound the scalar function {name}: {reason}",
         where=where,
-        rule="a bound is proved from an expression (sympy runs the callable on a symbol) or from a bound on the second derivative",
-        fix="write it with + − × ÷ ** and sympy functions (sympy.exp, sympy.tanh, …), or pass hw_bounded(fn, second_derivative=M)",
+        rule="a bound is proved from an expression (sympy runs the callable on a symbol) or from a bound on f″",
+        fix="write it with + − × ÷ ** and sympy functions (sympy.exp, …), or pass hw_bounded(fn, second_derivative=M)",
     )
 
 
@@ -210,7 +211,7 @@ def hw_bounded(
 ) -> BoundedFunction:
     """A Python function of a float, with facts that the caller vouches for; the bound is proved from them.
 
-    Contract: on the whole domain f is continuous, |f″| ≤ second_derivative wherever it exists and f′ is Lipschitz with that constant;
+    Contract: on the whole domain f′ is Lipschitz with constant second_derivative (|f″| ≤ it where it exists);
     fn(x) returns f(x) up to `evaluation_error` (absolute; 0 says that the returned double is f(x) itself). With
     convex=True (False) f is convex (concave) on the domain. Then on a piece of width h the chord is within M·h²/8 of f,
     and for convex or concave f shifting it by half of that halves the error.
@@ -223,6 +224,8 @@ def hw_bounded(
     limits = []
     for what, value in (("second_derivative", second_derivative), ("evaluation_error", evaluation_error)):
         if not isinstance(value, int | float | Fraction) or not math.isfinite(value) or value < 0:
-            raise ApproximationError(f"{what} of {label} must be a finite number ≥ 0, got {value!r}", fix=f"give a bound on |{what}|")
+            raise ApproximationError(
+                f"{what} of {label} must be a finite number ≥ 0, got {value!r}", fix="give an upper bound that holds everywhere"
+            )
         limits.append(Fraction(value))
     return BoundedFunction(label, fn, limits[0], convex, limits[1])

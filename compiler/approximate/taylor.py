@@ -9,6 +9,7 @@ k-th coefficient encloses f⁽ᵏ⁾/k! over that whole interval (every operatio
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
@@ -19,7 +20,7 @@ import sympy
 Series = list[Any]
 
 
-class Field(Protocol):
+class Field(Hashable, Protocol):
     """The numbers that a tape runs on. `power` is x ↦ xʳ for a rational r; `bend` decides |x|, max and min."""
 
     def number(self, value: Fraction) -> Any: ...
@@ -181,9 +182,8 @@ _REWRITE = {
     sympy.coth: lambda u: 1 / sympy.tanh(u),
     sympy.asinh: lambda u: sympy.log(u + sympy.sqrt(u**2 + 1)),
     sympy.erfc: lambda u: 1 - sympy.erf(u),
-    sympy.Heaviside: None,
-    sympy.sign: None,
 }
+_JUMPS = (sympy.Heaviside, sympy.sign, sympy.floor, sympy.ceiling)
 
 
 @cache
@@ -240,9 +240,9 @@ def tape(expression: sympy.Expr, z: sympy.Symbol) -> Tape:
             return visit(_HALF * (a + b) + sign * _HALF * sympy.Abs(a - b, evaluate=False))
         if e.func in _FUNCTIONS:
             return make(_FUNCTIONS[e.func], visit(e.args[0]))
-        if _REWRITE.get(e.func) is not None:
-            return visit(_REWRITE[e.func](e.args[0]))
         if e.func in _REWRITE:
+            return visit(_REWRITE[e.func](e.args[0]))
+        if isinstance(e, _JUMPS):
             raise Unsupported(f"{e} jumps: no continuous function is near it")
         if e.is_Symbol:
             raise Unsupported(f"the symbol {e} has no value")
