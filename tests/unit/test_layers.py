@@ -10,7 +10,7 @@ import pytest
 import headwright
 
 ROOT = Path(headwright.__file__).resolve().parent
-PACKAGES = ("compiler", "constructions", "runtime", "proofs_check")
+PACKAGES = ("compiler", "compiler/approximate", "constructions", "runtime", "proofs_check")
 MODULES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts): path
     for package in PACKAGES
@@ -66,6 +66,12 @@ def test_the_compiler_imports_nothing_outside_itself(name: str) -> None:
 def test_proofs_import_neither_the_runtime_nor_the_constructions(name: str) -> None:
     outside = {m for m in imports(name, everywhere=True) if m.startswith(("runtime", "constructions"))}
     assert not outside, f"{name} imports {outside}"
+
+
+@pytest.mark.parametrize("name", [m for m in MODULES if m.startswith("compiler.approximate.")])
+def test_approximation_needs_nothing_of_the_compiler_but_its_errors(name: str) -> None:
+    outside = {m for m in imports(name, everywhere=True) if not m.startswith("compiler.approximate")}
+    assert outside <= {"compiler.errors"}, f"{name} imports {outside}"
 
 
 def test_the_torch_definition_imports_nothing_of_ours() -> None:
