@@ -43,8 +43,9 @@ def place(plan: Plan, flips: tuple[bool, ...], taste: Taste) -> Placement:
     for (spec, atom, flipped), flip in zip(plan.outputs, flips, strict=True):
         if plan.graph.nodes[spec.node].op in ("top", "bottom"):  # cut out of tokens: the stack must lie along them
             flip = not flipped
-        flip = flip or placing.along_tokens(atom)
         copy = placing.stored((atom, flip))
+        if not placing.storable(copy):
+            copy = placing.stored((atom, not flip))
         placing.demand(copy)
         outputs.append((spec, copy, copy.flipped != flipped))
     order = sorted((v for v in plan.values.values() if v.computed), key=lambda v: (-v.level, -v.atom))
@@ -72,6 +73,7 @@ class _Placing:
         self.plan, self.algebra, self.taste = plan, plan.algebra, taste
         self.sizes = plan.graph.sizes
         self.demanded: set[Copy] = set()
+        self.makeable: dict[Copy, bool] = {}
 
     def stored(self, letter: Letter, transposed: bool = False) -> Copy:
         """The copy whose rows hold the letter (or its transpose)."""
@@ -91,10 +93,23 @@ class _Placing:
 
     def readable(self, term: Term) -> bool:
         return all(
-            c.rows == whole(self.plan, c).rows and (c.flipped or not self.along_tokens(c.atom))
+            c.rows == whole(self.plan, c).rows and self.storable(whole(self.plan, c))
             for form in (term.V, term.K, term.Q)
             for _, c in form
         )
+
+    def storable(self, copy: Copy) -> bool:
+        """Whether a value can be made in this orientation: units that scale rows write them along tokens only."""
+        if copy not in self.makeable:
+            value = self.plan.values.get(copy.atom)
+            if value is None or not value.computed:
+                self.makeable[copy] = True
+            elif value.units is not None:
+                self.makeable[copy] = copy.flipped or not self.along_tokens(copy.atom)
+            else:
+                words = [word for word, _ in self.words(copy) if word]
+                self.makeable[copy] = all(any(map(self.readable, self.all_ways(word, copy))) for word in words)
+        return self.makeable[copy]
 
     def along_tokens(self, atom: int) -> bool:
         """Whether the value can only be stored transposed: units that scale rows need each row on a token of its own."""
@@ -163,11 +178,15 @@ class _Placing:
             yield Term(coefficient, eye(rows), eye(rows), self.form(word[0]))
             yield Term(coefficient, eye(rows), self.form(word[0], True), eye(cols))
 
+    def all_ways(self, word: Word, copy: Copy) -> Iterator[Term]:
+        """Every way to write a word as V Kᵀ Q; a number may be written transposed, too."""
+        yield from self.ways(word, Fraction(1))
+        if (copy.rows, copy.cols) == (1, 1):
+            yield from self.ways(self.algebra.flip_word(word), Fraction(1))
+
     def options(self, word: Word, coefficient: Fraction, copy: Copy) -> list[Term]:
         if word:
-            scalar = (copy.rows, copy.cols) == (1, 1)
-            words = [word, self.algebra.flip_word(word)] if scalar else [word]
-            found = [way for w in words for way in self.ways(w, coefficient) if self.readable(way)]
+            found = [replace(way, coefficient=coefficient) for way in self.all_ways(word, copy) if self.readable(way)]
             if not found:
                 value = self.plan.values[copy.atom]
                 raise ArchitectureError(
