@@ -7,13 +7,15 @@ not trust them (a wrong hint makes it fail, never succeed).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fractions import Fraction
 
 from .architecture import Architecture
 from .dims import Dim
 from .graph import Graph
 from .layout import Labels, Placed
 from .lower import Approximation
+from .tolerances import Tolerances
 from .weights import LayerWeights
 
 
@@ -46,13 +48,23 @@ class Search:
 class Lowering:
     """How `Artifact.graph` stands for the program where that has functions which units only approximate.
 
-    `ideal` is the program's graph, with what is assumed of its data among the facts; `meaning` gives for nodes of it the
-    node of `Artifact.graph` that stands for it. `approximations` are claims, proved again by `hw.verify`.
+    `ideal` is the program's graph; the last `assumed` of its facts are what is assumed of its data. `meaning` gives for
+    nodes of it the node of `Artifact.graph` that stands for it. `approximations` are claims, proved again by `hw.verify`,
+    as is `errors`: how far every output is from the program's at most. `tolerances` are what lowering was told.
     """
 
     ideal: Graph
+    assumed: int
     meaning: Mapping[int, int]
     approximations: tuple[Approximation, ...]
+    errors: Mapping[str, float]
+    tolerances: Tolerances
+    tol: Fraction | None
+
+    @property
+    def traced(self) -> Graph:
+        """The program's graph with what it states itself only."""
+        return replace(self.ideal, facts=self.ideal.facts[: len(self.ideal.facts) - self.assumed])
 
 
 @dataclass(frozen=True)

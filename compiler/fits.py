@@ -15,7 +15,7 @@ from .approximate.piecewise import PiecewiseLinear
 from .approximate.scalar_function import ApproximationError, ScalarFunction
 from .errors import ArchitectureError, Location
 from .ranges import Range
-from .units import Unit, Units, linear_units
+from .units import Unit, Units
 
 #: Where functions that are piecewise linear are looked at: all their corners have to be inside.
 _FAR = Fraction(2**40)

@@ -63,18 +63,26 @@ class Lowered:
     errors: Mapping[int, Size]
     approximations: tuple[Approximation, ...]
 
+    @property
+    def output_errors(self) -> dict[str, float]:
+        """How far every entry of an output is from the program's at most; infinite where no bound is known."""
+        return {output.name: self.errors[output.node].entry for output in self.ideal.outputs}
 
-def lower(graph: Graph, tolerance: Callable[[int], Fraction]) -> Lowered:
+
+def lower(
+    graph: Graph, tolerance: Callable[[int], Fraction], bounds: Mapping[int, Fraction] | None = None
+) -> Lowered:
     """Lowers all positionwise nodes; `tolerance` gives the error allowed to a node whose program line gives none.
+    `bounds` takes the place of the proved bounds of nodes when errors are carried on: to see what they matter.
 
     Raises ArchitectureError where no domain can be proved, and ApproximationError where a function cannot be bounded on it.
     """
-    return _Lowering(graph, tolerance).run()
+    return _Lowering(graph, tolerance, bounds or {}).run()
 
 
 class _Lowering:
-    def __init__(self, graph: Graph, tolerance: Callable[[int], Fraction]) -> None:
-        self.graph, self.tolerance = graph, tolerance
+    def __init__(self, graph: Graph, tolerance: Callable[[int], Fraction], bounds: Mapping[int, Fraction]) -> None:
+        self.graph, self.tolerance, self.bounds = graph, tolerance, bounds
         self.sizes = graph.sizes
         self.formulas = formulas(graph)
         self.signs = {fact.node for fact in graph.facts if fact.kind == "signs"}
@@ -344,9 +352,9 @@ class _Lowering:
         made = self.units(index, table, args)
         self.record(made, index, "function", fit, (fit.domain,))
         shape = shape_of(node, self.sizes)
-        slope = float(fit.steepest)
+        slope, bound = float(fit.steepest), self.bounds.get(index, fit.bound)
         grown = size(shape, *(x if not x else up(x * up(slope)) for x in (error.entry, error.row, error.col)))
-        return made, size(shape, *_tuple(added(size(shape, up(float(fit.bound))) if fit.bound else _ZERO, grown)))
+        return made, size(shape, *_tuple(added(size(shape, up(float(bound))) if bound else _ZERO, grown)))
 
     def units(self, index: int, table: Units, args: tuple[int, ...]) -> int:
         if table.biased:
@@ -402,7 +410,7 @@ class _Lowering:
             made = self.units(index, table, (self.meaning[first], self.meaning[second]))
         else:
             fit = fit_product(wide[0], wide[1], self.tolerance(index), show(self.graph, self.formulas[index].expression))
-            made, bound = self.units(index, fit.units, (self.meaning[a], self.meaning[b])), fit.bound
+            made, bound = self.units(index, fit.units, (self.meaning[a], self.meaning[b])), self.bounds.get(index, fit.bound)
             self.record(made, index, "product", fit, tuple(wide))
         own = size(shape, up(float(bound))) if bound else _ZERO
         error = added(entrywise(shape, ea, rb.size, column), entrywise(shape, added(ra.size, ea), eb, column))

@@ -15,19 +15,19 @@ from time import perf_counter
 from .allocate import Habits, allocate, may_use_twins
 from .architecture import Architecture, check_legal
 from .artifact import Artifact, Lowering, Search
+from .choices import Choices
 from .dims import size_of
 from .errors import ArchitectureError, CompileError
 from .graph import Graph, check_graph, live_nodes
 from .hints import name_values
 from .ir import Layout, Plan, Schedule, SlotHead
 from .layout import label_rows, place_inputs, place_outputs
-from .lower import lower
 from .merge import merge
 from .ops import OPS
 from .place import Taste, place
-from .pointwise import DEFAULT_TOLERANCE
 from .schedule import schedule
-from .select import Choices, select
+from .select import select
+from .tolerances import lower_within
 from .weights import build_layer, slot_starts
 
 #: What each goal minimises, most important first. "balanced" keeps the values that the user named; the others also
@@ -89,6 +89,7 @@ def compile_graph(
     """Compiles a graph; of equally deep candidates those within the limits ("heads", "rows") come first.
 
     time_limit: seconds after which no further candidate is begun. Without one the result is always the same.
+    tol: how far outputs may be from the program's where it has functions that units approximate.
     Raises ArchitectureError for what cannot be expressed and CompileError for an unknown goal.
     """
     begun = perf_counter()
@@ -98,8 +99,7 @@ def compile_graph(
     check_legal(graph, architecture)
     lowered = None
     if any(OPS[graph.nodes[index].op].role == "positionwise" for index in live_nodes(graph)):
-        found = lower(graph, lambda _: DEFAULT_TOLERANCE if tol is None else tol)
-        graph, lowered = found.graph, Lowering(found.ideal, found.meaning, found.approximations)
+        graph, lowered = lower_graph(graph, tol)
         check_graph(graph)
     plans = list(distinct_plans(graph, look_through=("minor",) if optimize == "balanced" else ("all", "minor")))
     if GOALS[optimize][0] == "depth":
@@ -128,6 +128,14 @@ def compile_graph(
         raise refused
     check_range(graph, best)
     return replace(emit(graph, architecture, best), search=Search(optimize, tried, finished), lowered=lowered)
+
+
+def lower_graph(graph: Graph, tol: Fraction | None) -> tuple[Graph, Lowering]:
+    """What the layers compute exactly in place of the program, and how the two belong together."""
+    found, tolerances = lower_within(graph, tol)
+    assumed = len(found.ideal.facts) - len(graph.facts)
+    errors = found.output_errors
+    return found.graph, Lowering(found.ideal, assumed, found.meaning, found.approximations, errors, tolerances, tol)
 
 
 def candidates(plans: list[Plan]) -> Iterator[tuple[Schedule, Habits]]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ..compiler.artifact import Artifact
 from ..compiler.graph import Residual
+from .approximations import approximation_claims, error_claims
 from .certificate import Certificate, Claim, Proved, Refuted, Unknown, Verdict
 from .exact import check_exactly, depth_lower_bound, exact_degree
 from .lower_bounds import show_degree, stated_bounds
@@ -29,6 +30,7 @@ def verify_artifact(artifact: Artifact, bounds: Bounds | None = None) -> Certifi
     ]
     if all(layer.ffn is None for layer in artifact.layers):  # with units the output is no polynomial
         claims.append(_degree_claim(artifact, degrees))
+    claims += approximation_claims(artifact) + error_claims(artifact)
     for residual in artifact.graph.residuals:
         claims += _residual_claims(artifact, residual)
     if bounds is not None:

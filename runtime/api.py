@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from fractions import Fraction
 from typing import Any
 
 from ..compiler.architecture import LINEAR, Architecture
@@ -21,6 +22,7 @@ def compile(
     arch: Architecture = LINEAR,
     optimize: str = "balanced",
     time_limit: float | None = None,
+    tol: float | None = None,
     **constants: Any,
 ) -> Compiled:
     """Compiles a program to exact transformer weights.
@@ -32,10 +34,16 @@ def compile(
     time_limit: seconds after which no further plan is tried (the first is always finished); `model.artifact.search` says
     whether all were. Without a limit, the same input gives the same weights.
 
+    tol: every entry of every output is proved within tol of the program's, where that has functions that ReLU units
+    approximate; knots go where they matter. By default every function is within 1e-4. A program with a constant `tol` of its
+    own gets this value as that constant instead.
+
     Raises ProgramError (ShapeError, TraceError, ArchitectureError) for the program, CompileError for the arguments;
     both name the user's line.
     """
-    return compile_within(program, dims, arch, optimize, constants, {}, time_limit)
+    if isinstance(program, Program) and "tol" in program.defaults:
+        constants, tol = constants if tol is None else {**constants, "tol": tol}, None
+    return compile_within(program, dims, arch, optimize, constants, {}, time_limit, tol)
 
 
 def compile_within(
@@ -46,6 +54,7 @@ def compile_within(
     constants: Mapping[str, Any],
     within: Mapping[str, int],
     time_limit: float | None = None,
+    tol: float | None = None,
 ) -> Compiled:
     """`compile`, with limits on "heads" and "rows" that come before other goals at equal depth."""
     if not isinstance(program, Program):
@@ -62,7 +71,10 @@ def compile_within(
         )
     checked = program.check_constants(constants)
     graph = program.trace(dims, constants)
-    return Compiled(compile_graph(graph, arch, optimize, within, time_limit), program, checked)
+    if tol is not None and not (isinstance(tol, (int, float, Fraction)) and 0 < tol < float("inf")):
+        raise CompileError(f"tol is {tol!r}: expected a number above 0", fix="pass tol=1e-4, or leave it out")
+    within_tol = None if tol is None else Fraction(tol)
+    return Compiled(compile_graph(graph, arch, optimize, within, time_limit, within_tol), program, checked)
 
 
 def verify(model: Compiled) -> Certificate:
