@@ -14,7 +14,7 @@ from .architecture import Architecture
 from .dims import Dim
 from .graph import Graph
 from .layout import Labels, Placed
-from .lower import Approximation
+from .lowered import Approximation
 from .tolerances import Tolerances
 from .weights import LayerWeights
 

@@ -14,6 +14,7 @@ from .approximate.fit import fit
 from .approximate.piecewise import PiecewiseLinear
 from .approximate.scalar_function import ApproximationError, ScalarFunction
 from .errors import ArchitectureError, Location
+from .pointwise import function_text
 from .ranges import Range
 from .units import Unit, Units
 
@@ -124,7 +125,7 @@ def _made(function: Any, found: PiecewiseLinear, domain: Interval, assumed: bool
         units.append(Unit((Fraction(0),), Fraction(1), made.constant))
     steepest = max(map(abs, found.slopes), default=Fraction(0))
     how = ", ".join(dict.fromkeys(found.how))
-    expression = str(function.expression) if isinstance(function, ScalarFunction) else ""
+    expression = function_text(function) if isinstance(function, ScalarFunction) else ""
     largest = max(map(abs, found.values))
     return Fit(
         function.name, expression, Units(function.name, tuple(units)), domain, found.bound, steepest, how, assumed, largest

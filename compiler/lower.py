@@ -7,7 +7,7 @@ the proved bound of every fit and carried through the products.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 
 from .dims import Shape
@@ -15,6 +15,7 @@ from .entrywise import as_number, formulas, is_linear, is_open, number_near, of_
 from .errors import ArchitectureError
 from .fits import Fit, fit_function, fit_product, gate, gated, image
 from .graph import Fact, Graph, Node, OutputSpec, Residual
+from .lowered import Approximation, Lowered
 from .ops import OPS
 from .ranges import (
     Range,
@@ -34,39 +35,6 @@ from .ranges import (
     up,
 )
 from .units import Units
-
-
-@dataclass(frozen=True)
-class Approximation:
-    """The units node `node` of the lowered graph is within `bound` of `text` where the arguments are within `domain`
-    (None: everywhere); `ideal` is the program's node. kind: "function", "product" or "exact"."""
-
-    node: int
-    ideal: int
-    kind: str
-    text: str
-    expression: str
-    domain: tuple[tuple[Fraction | None, Fraction | None], ...]
-    bound: Fraction
-    units: int
-    how: str
-
-
-@dataclass(frozen=True)
-class Lowered:
-    """`graph` is exact for layers; `meaning` gives for nodes of `ideal` (the program, with what is assumed of its data) the
-    node that stands for it, `errors` how far they are apart at most."""
-
-    graph: Graph
-    ideal: Graph
-    meaning: Mapping[int, int]
-    errors: Mapping[int, Size]
-    approximations: tuple[Approximation, ...]
-
-    @property
-    def output_errors(self) -> dict[str, float]:
-        """How far every entry of an output is from the program's at most; infinite where no bound is known."""
-        return {output.name: self.errors[output.node].entry for output in self.ideal.outputs}
 
 
 def lower(
@@ -116,8 +84,8 @@ class _Lowering:
         out = []
         for r in self.graph.residuals:
             if all(i in self.meaning for i in (r.solution, *r.roots, *r.squares, *r.ones)):
-                moved = {k: tuple(self.meaning[i] for i in getattr(r, k)) for k in ("roots", "squares", "ones")}
-                out.append(replace(r, solution=self.meaning[r.solution], **moved))
+                roots, squares, ones = (tuple(map(self.meaning.__getitem__, k)) for k in (r.roots, r.squares, r.ones))
+                out.append(replace(r, solution=self.meaning[r.solution], roots=roots, squares=squares, ones=ones))
         return tuple(out)
 
     # -- what is needed ------------------------------------------------------------------------------------
@@ -188,13 +156,15 @@ class _Lowering:
             assert node.op == "pointwise"
             inside = ranges[node.args[0]]
             if node.attr.domain is not None:
-                inside = both(shape, inside, between(shape, *map(float, node.attr.domain)))
+                lo, hi = map(float, node.attr.domain)
+                inside = both(shape, inside, between(shape, lo, hi))
             return self.image(node.attr.function, inside, shape)
         if kind == "diagonal":
             largest = ranges[sources[0]].size.entry
             found = ranges[sources[0]]
             return between(shape, min(found.lo, 0.0), max(found.hi, 0.0), Size(largest, largest, largest, largest))
-        return product_range(shape, *(ranges[arg] for arg in node.args), column=node.op == "rowscale")
+        a, b = (ranges[arg] for arg in node.args)
+        return product_range(shape, a, b, column=node.op == "rowscale")
 
     def image(self, function: object, domain: Range, shape: tuple[int, int]) -> Range:
         return between(shape, *image(function, domain.lo, domain.hi))

@@ -123,11 +123,11 @@ class _Placing:
         assert value.units is not None
         args = []
         for poly in value.args:
-            form = [
+            entries = [
                 (c, self.stored((word[0][0], word[0][1] != copy.flipped)) if word else identity_copy(copy.rows))
                 for word, c in poly
             ]
-            args.append(tuple(form))
+            args.append(tuple(entries))
         bias = None
         if value.units.biased:
             dim = copy.cols

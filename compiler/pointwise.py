@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import ast
-import operator
-from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
@@ -38,40 +36,46 @@ class Pointwise:
 
 # -- as text, for model folders: only what this grammar knows is ever read back -------------------------------------------
 
-_OPERATORS: dict[type, Callable[..., Any]] = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.Div: operator.truediv,
-    ast.Pow: operator.pow,
-    ast.USub: operator.neg,
-    ast.UAdd: operator.pos,
-}
-_FUNCTIONS = ("exp", "log", "sqrt", "tanh", "sin", "cos", "tan", "sinh", "cosh", "atan", "erf", "Abs", "Max", "Min", "sign")
+_ARITHMETIC = ("Add", "Mul", "Pow")
+_FUNCTIONS = (
+    *("exp", "log", "tanh", "sin", "cos", "tan", "sinh", "cosh", "atan", "erf", "Abs", "Max", "Min", "sign"),
+    *_ARITHMETIC,
+)
+_CONSTANTS = {"z": Z, "pi": sympy.pi, "E": sympy.E}
 
 
 def function_text(function: ScalarFunction) -> str:
-    return str(function.expression)
+    """The expression as nested calls, exactly as it is built: "Pow(Add(1, exp(Mul(-1, z))), -1)"."""
+    return _write(function.expression)
+
+
+def _write(e: sympy.Basic) -> str:
+    if e.is_Rational:
+        return str(e.p) if e.q == 1 else f"{e.p}/{e.q}"
+    for name, known in _CONSTANTS.items():
+        if e == known:
+            return name
+    return f"{e.func.__name__}({', '.join(map(_write, e.args))})"
 
 
 @cache
 def function_from_text(name: str, text: str) -> ScalarFunction:
     """The function of that expression in z. Raises ValueError for anything but numbers, z, arithmetic and known functions."""
     try:
-        return ScalarFunction(name, sympy.sympify(_read(ast.parse(text, mode="eval").body)))
-    except (SyntaxError, TypeError, RecursionError, CompileError) as error:
+        return ScalarFunction(name, _read(ast.parse(text, mode="eval").body))
+    except (SyntaxError, TypeError, ZeroDivisionError, RecursionError, CompileError) as error:
         raise ValueError(f"{text!r} is no expression in z: {error}") from error
 
 
 def _read(tree: ast.expr) -> Any:
     if isinstance(tree, ast.Constant) and type(tree.value) is int:
         return sympy.Integer(tree.value)
-    if isinstance(tree, ast.Name) and tree.id in ("z", "pi", "E"):
-        return {"z": Z, "pi": sympy.pi, "E": sympy.E}[tree.id]
-    if isinstance(tree, ast.BinOp) and type(tree.op) in _OPERATORS:
-        return _OPERATORS[type(tree.op)](_read(tree.left), _read(tree.right))
-    if isinstance(tree, ast.UnaryOp) and type(tree.op) in _OPERATORS:
-        return _OPERATORS[type(tree.op)](_read(tree.operand))
+    if isinstance(tree, ast.UnaryOp) and isinstance(tree.op, ast.USub):
+        return -_read(tree.operand)
+    if isinstance(tree, ast.BinOp) and isinstance(tree.op, ast.Div):
+        return sympy.Rational(_read(tree.left), _read(tree.right))
+    if isinstance(tree, ast.Name) and tree.id in _CONSTANTS:
+        return _CONSTANTS[tree.id]
     if isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name) and tree.func.id in _FUNCTIONS and not tree.keywords:
-        return getattr(sympy, tree.func.id)(*map(_read, tree.args))
+        return getattr(sympy, tree.func.id)(*map(_read, tree.args), evaluate=False)
     raise ValueError(f"{ast.unparse(tree)!r} is not allowed in a scalar function")

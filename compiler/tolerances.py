@@ -13,7 +13,8 @@ from fractions import Fraction
 from .dims import size_of
 from .errors import ArchitectureError, CompileError
 from .graph import Graph
-from .lower import Lowered, lower
+from .lower import lower
+from .lowered import Lowered
 from .pointwise import DEFAULT_TOLERANCE
 
 #: How often tolerances are made smaller before giving up.

@@ -14,7 +14,8 @@ from ..compiler.approximate.prove import NotProved, prove
 from ..compiler.approximate.scalar_function import ScalarFunction
 from ..compiler.artifact import Artifact
 from ..compiler.graph import Fact, Graph
-from ..compiler.lower import Approximation, lower
+from ..compiler.lower import lower
+from ..compiler.lowered import Approximation
 from ..compiler.pointwise import function_from_text
 from ..compiler.units import Units
 from .certificate import Claim, Proved, Refuted, Unknown, Verdict
@@ -158,7 +159,7 @@ def _check_product(units: Units, approximation: Approximation) -> Verdict:
             return Unknown("a unit reads one factor only")
         else:
             constant += unit.weight * max(Fraction(0), unit.bias)
-    if len(along) != 2 or sum(along):
+    if len(along) != 2 or sum(along, Fraction(0)):
         return Unknown("the units do not lie along a + βb and a − βb")
     beta = max(along)
     low = high = constant

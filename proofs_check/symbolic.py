@@ -10,41 +10,24 @@ is linear in the number of layers); where the program has a node for it, its pol
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
 from fractions import Fraction
-from typing import TypeAlias
 
 from ..compiler.algebra import Algebra, Poly, Word
 from ..compiler.artifact import Artifact, ValueHint
 from ..compiler.dims import Dim, size_of
 from ..compiler.graph import SYMMETRIC
 from ..compiler.layout import Placed
-from ..compiler.weights import Block, FeedForwardWeights, HeadWeights
+from ..compiler.weights import Block, HeadWeights
 from .certificate import Proved, Unknown, Verdict
+from .contents import Content, NotProved, Read
 from .exact import wrong_encoding
+from .feed_forward import interpret_units, units_polynomial
 from .relu_sums import ReluSums
-
-#: The content of a block of rows: token count → polynomial of shape (height × token count).
-Content: TypeAlias = dict[Dim, Poly]
 
 _MAX_TERMS = 2_000
 
 #: How many program symbols a comparison may write out before it gives up.
 _ROUNDS = 12
-
-
-class NotProved(Exception):
-    """A step of the proof does not go through."""
-
-
-@dataclass(frozen=True)
-class _Read:
-    """A coefficient times a block of rows, or times its first row only."""
-
-    row: int
-    height: Dim
-    first: bool
-    coefficient: Fraction
 
 
 def prove_for_all_dimensions(artifact: Artifact) -> Verdict:
@@ -144,53 +127,9 @@ class _Proof:
             for hint in hints.get((number, False), []):
                 self.name(hint)
             if layer.ffn is not None:
-                self.feed_forward(layer.ffn, number)
+                interpret_units(self, layer.ffn, number)
             for hint in hints.get((number, True), []):
                 self.name(hint)
-
-    def feed_forward(self, ffn: FeedForwardWeights, number: int) -> None:
-        """Adds Σ w relu(reads) to every target: the linear half exactly, the absolute values as symbols."""
-        reads: dict[tuple[int, int], list[Block]] = {}
-        for block in ffn.W_1.blocks:
-            reads.setdefault((block.row, block.size), []).append(block)
-        targets: dict[int, list[tuple[Fraction, Content]]] = {}
-        for block in ffn.W_2.blocks:
-            if (block.col, block.size) not in reads:
-                raise NotProved(f"layer {number}: W_2 reads units that W_1 does not make as one block")
-            height = self.heights.get(block.row)
-            if height is None or size_of(height, self.graph.sizes) != block.size or block.dim != height:
-                raise NotProved(f"layer {number}: W_2 writes rows that are not a named block, at row {block.row}")
-            inside: Content = {}
-            for read in reads[block.col, block.size]:
-                for cols, poly in self.read_by_unit(read, height, number).items():
-                    self.accumulate(inside, cols, poly)
-            targets.setdefault(block.row, []).append((block.coefficient, inside))
-        new = {row: dict(content) for row, content in self.content.items()}
-        for row, terms in targets.items():
-            for weight, inside in self.relus.dirty(terms):  # |a + b| is no sum: absolute values of one extent only
-                if weight:
-                    raise NotProved(f"layer {number}: units at row {row} read leftovers beside {sorted(map(str, inside))}")
-            for cols in sorted({cols for _, inside in terms for cols in inside}, key=str):
-                shape = (self.heights[row], cols)
-                clean = ((w, self.expand(inside[cols])) for w, inside in terms if set(inside) == {cols})
-                linear, absolute = self.relus.normal(shape, clean)
-                mixed = ((w / 2, inside[cols]) for w, inside in terms if cols in inside and len(inside) > 1)
-                for w, poly in mixed:
-                    linear = self.algebra.add(linear, self.algebra.scale(w, poly))
-                self.accumulate(new[row], cols, self.algebra.add(linear, self.relus.symbol(shape, absolute)))
-        self.content = new
-
-    def read_by_unit(self, block: Block, height: Dim, number: int) -> Content:
-        """What a block of W_1 reads: a block of rows, or one row for all rows of the target."""
-        if not block.column:
-            if block.dim != height:
-                raise NotProved(f"layer {number}: W_1 reads a block of another height at row {block.col}")
-            return self.combine([self.read(block, number)])
-        owner = self.heights.get(block.col)
-        if owner is None:
-            raise NotProved(f"layer {number}: W_1 reads a row that begins no named block, at row {block.col}")
-        row = self.combine([_Read(block.col, owner, owner != 1, block.coefficient)])
-        return {cols: self.algebra.multiply(self.column_of_ones(height), poly) for cols, poly in row.items()}
 
     def apply(self, head: HeadWeights, new: dict[int, Content], number: int) -> None:
         stack = self.stack(head, number)
@@ -210,18 +149,18 @@ class _Proof:
                         for c, query in Q.items():
                             self.accumulate(new[target], c, self.algebra.multiply(scores, query))
 
-    def read(self, block: Block, number: int) -> _Read:
+    def read(self, block: Block, number: int) -> Read:
         """A weight block as a read of one block of rows; refuses weights that are not of that form."""
         height = self.heights.get(block.col)
         if height is not None and block.dim in (height, 1) and size_of(block.dim, self.graph.sizes) == block.size:
-            return _Read(block.col, height, block.dim != height, block.coefficient)
+            return Read(block.col, height, block.dim != height, block.coefficient)
         raise NotProved(
             f"layer {number}: a weight block at ({block.row}, {block.col}) of size {block.size} cuts across named rows"
         )
 
-    def stack(self, head: HeadWeights, number: int) -> list[tuple[list[_Read], list[_Read]]]:
+    def stack(self, head: HeadWeights, number: int) -> list[tuple[list[Read], list[Read]]]:
         """The pieces of the stacked K and Q: blocks with the same rows of the key space."""
-        pieces: dict[int, tuple[int, list[_Read], list[_Read]]] = {}
+        pieces: dict[int, tuple[int, list[Read], list[Read]]] = {}
         for index, matrix in ((1, head.W_K), (2, head.W_Q)):
             for block in matrix.blocks:
                 size, *lists = pieces.setdefault(block.row, (block.size, [], []))
@@ -236,7 +175,7 @@ class _Proof:
                 raise NotProved(f"layer {number}: K and Q stack blocks of different dimensions")
         return [(keys, queries) for _, keys, queries in pieces.values()]
 
-    def combine(self, reads: list[_Read]) -> Content:
+    def combine(self, reads: list[Read]) -> Content:
         total: Content = {}
         for read in reads:
             for cols, poly in self.content[read.row].items():
@@ -375,28 +314,8 @@ class _Proof:
                 raise NotProved(f"the polynomial of {self.graph.label(node)} has more than {_MAX_TERMS} terms")
             return algebra.multiply(*args)
         if spec.op == "units":
-            return self.units(node)
+            return units_polynomial(self, node)
         raise NotProved(f"{spec.op} is not algebraic")
-
-    def units(self, node: int) -> Poly:
-        """The normal form of a sum of units in the symbols proved so far."""
-        spec, algebra = self.graph.nodes[node], self.algebra
-        rows, cols = spec.shape
-        args = []
-        for arg in spec.args:
-            poly = self.expand(self.polynomial(arg))
-            if poly.shape != spec.shape:  # a column that stands for all columns
-                poly = algebra.multiply(poly, algebra.transpose(self.column_of_ones(cols)))
-            args.append(poly)
-        ones = algebra.multiply(self.column_of_ones(rows), algebra.transpose(self.column_of_ones(cols)))
-        terms = []
-        for unit in spec.attr.units:
-            total = algebra.scale(unit.bias, ones)
-            for c, poly in zip(unit.coefficients, args, strict=True):
-                total = algebra.add(total, algebra.scale(c, poly)) if c else total
-            terms.append((unit.weight, total))
-        linear, absolute = self.relus.normal(spec.shape, terms)
-        return algebra.add(linear, self.relus.symbol(spec.shape, absolute))
 
     def decoded(self, placed: Placed) -> tuple[int, Dim]:
         """The node that the rows of an output hold over which tokens: for a part of a stack, the whole of it."""

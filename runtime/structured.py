@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import pairwise
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..compiler.weights import Block, BlockMatrix, FeedForwardWeights, LayerWeights
+from ..compiler.weights import Block, FeedForwardWeights, LayerWeights
+from .widths import computed_widths, merged, restricted, writes
 
 
 @dataclass(frozen=True)
@@ -240,10 +240,10 @@ class _Planner:
         identities: tuple[tuple[int, int], ...],
         needed: list[int],
     ) -> None:
-        spans = sorted({(b.row, b.row + b.size) for layer in layers for b in _writes(layer)})
-        written = _merged(spans)
+        spans = sorted({(b.row, b.row + b.size) for layer in layers for b in writes(layer)})
+        written = merged(spans)
         self.starts = sorted({0, d_model, *(edge for span in written for edge in span)})
-        self.computed, self.middle = _computed_widths(layers, widths, needed)
+        self.computed, self.middle = computed_widths(layers, widths, needed)
         self.widths = self.computed[0]
         self.done = 0
         untouched = [(row, size) for row, size in identities if not any(a < row + size and row < b for a, b in written)]
@@ -263,10 +263,10 @@ class _Planner:
         return (heads, None if layer.ffn is None else self.feed_forward(layer.ffn, middle)), self.widest(middle)
 
     def feed_forward(self, ffn: FeedForwardWeights, middle: list[int]) -> _FeedForward:
-        reads = _merged(sorted({(b.col, b.col + b.width) for b in ffn.W_1.blocks}))
-        writes = _merged(sorted({(b.row, b.row + b.size) for b in ffn.W_2.blocks}))
-        first = _restricted(ffn.W_1, [(0, ffn.W_1.shape[0])], reads)
-        second = _restricted(ffn.W_2, writes, [(0, ffn.W_2.shape[1])])
+        reads = merged(sorted({(b.col, b.col + b.width) for b in ffn.W_1.blocks}))
+        writes = merged(sorted({(b.row, b.row + b.size) for b in ffn.W_2.blocks}))
+        first = restricted(ffn.W_1, [(0, ffn.W_1.shape[0])], reads)
+        second = restricted(ffn.W_2, writes, [(0, ffn.W_2.shape[1])])
         read = max((middle[row] for start, stop in reads for row in range(start, stop)), default=1)
         wanted = max(self.computed[self.done][row] for start, stop in writes for row in range(start, stop))
         parts = tuple(part for start, stop in reads for part in _parts(self.starts, start, stop - start))
@@ -288,7 +288,7 @@ class _Planner:
         for head in layer.heads:
             if not (head.W_V.blocks and head.W_K.blocks and head.W_Q.blocks):
                 continue
-            spans = _merged(sorted({(b.row, b.row + b.size) for b in head.W_V.blocks}))
+            spans = merged(sorted({(b.row, b.row + b.size) for b in head.W_V.blocks}))
             offsets = [sum(b - a for a, b in spans[:i]) for i in range(len(spans))]
             where = {
                 b.row: next(o + b.row - s for o, (s, e) in zip(offsets, spans, strict=True) if s <= b.row < e)
@@ -301,7 +301,7 @@ class _Planner:
 
     def pairs(self, keys: tuple[Block, ...], queries: tuple[Block, ...]) -> list[tuple[_Gather, _Gather]]:
         """The stack of K and Q as separate pairs, cut where neither has a block across the cut."""
-        spans = _merged(sorted({(b.row, b.row + b.size) for b in (*keys, *queries)}))
+        spans = merged(sorted({(b.row, b.row + b.size) for b in (*keys, *queries)}))
         found = []
         for start, stop in spans:
             K, Q = ([(b, b.row - start) for b in side if start <= b.row < stop] for side in (keys, queries))
@@ -319,81 +319,3 @@ class _Planner:
             return _Gather((piece,), height, height if identity else width, float(block.coefficient), identity)
         pieces = [_Piece(_parts(self.starts, b.col, b.size), b.size, at, float(b.coefficient)) for b, at in blocks]
         return _Gather(tuple(pieces), height, width, 1.0, False)
-
-
-def _writes(layer: LayerWeights) -> tuple[Block, ...]:
-    """The blocks that write to the stream."""
-    attention = tuple(b for head in layer.heads for b in head.W_V.blocks)
-    return attention if layer.ffn is None else (*attention, *layer.ffn.W_2.blocks)
-
-
-def _restricted(matrix: BlockMatrix, rows: list[tuple[int, int]], cols: list[tuple[int, int]]) -> Tensor:
-    """The given rows and columns of a matrix, as a dense tensor in float64."""
-
-    def places(spans: list[tuple[int, int]], size: int) -> np.ndarray:
-        at = np.full(size, -1)
-        index = [i for start, stop in spans for i in range(start, stop)]
-        at[index] = np.arange(len(index))
-        return at
-
-    row_at, col_at = places(rows, matrix.shape[0]), places(cols, matrix.shape[1])
-    out = np.zeros((int((row_at >= 0).sum()), int((col_at >= 0).sum())))
-    for b in matrix.blocks:
-        index = np.arange(b.size)
-        out[row_at[b.row + index], col_at[b.col + index * (not b.column)]] += float(b.coefficient)
-    return torch.from_numpy(out)
-
-
-def _computed_widths(
-    layers: tuple[LayerWeights, ...], support: list[int], needed: list[int]
-) -> tuple[list[list[int]], list[list[int]]]:
-    """How many leading tokens of every row are computed, those that can be nonzero and are read later: at every boundary,
-    and in every layer between attention and the feed-forward part."""
-
-    def widest(widths: list[int], blocks: tuple[Block, ...]) -> int:
-        return max((max(widths[b.col : b.col + b.width]) for b in blocks), default=0)
-
-    def raised(widths: list[int], blocks: tuple[Block, ...], width: int, read: bool = False) -> None:
-        for b in blocks:
-            rows = slice(b.col, b.col + b.width) if read else slice(b.row, b.row + b.size)
-            widths[rows] = [max(w, width) for w in widths[rows]]
-
-    supports, between = [support], []
-    for layer in layers:
-        grown = list(supports[-1])
-        for head in layer.heads:
-            raised(grown, head.W_V.blocks, widest(supports[-1], head.W_Q.blocks))
-        between.append(list(grown))
-        if layer.ffn is not None:
-            raised(grown, layer.ffn.W_2.blocks, widest(between[-1], layer.ffn.W_1.blocks))
-        supports.append(grown)
-    wanted, inside = [list(needed)], []
-    for layer, widths in zip(reversed(layers), reversed(supports[:-1]), strict=True):
-        after = list(wanted[0])
-        if layer.ffn is not None:
-            columns = max((max(wanted[0][b.row : b.row + b.size]) for b in layer.ffn.W_2.blocks), default=0)
-            raised(after, layer.ffn.W_1.blocks, columns, read=True)
-        inside.insert(0, after)
-        before = list(after)
-        for head in layer.heads:
-            columns = max((max(after[b.row : b.row + b.size]) for b in head.W_V.blocks), default=0)
-            tokens = min(widest(widths, head.W_V.blocks), widest(widths, head.W_K.blocks))
-            for blocks, width in ((head.W_Q.blocks, columns), (head.W_V.blocks, tokens), (head.W_K.blocks, tokens)):
-                raised(before, blocks, width, read=True)
-        wanted.insert(0, before)
-
-    def smaller(supports: list[list[int]], wanted: list[list[int]]) -> list[list[int]]:
-        return [[max(1, min(s, w)) for s, w in zip(ss, ws, strict=True)] for ss, ws in zip(supports, wanted, strict=True)]
-
-    return smaller(supports, wanted), smaller(between, inside)
-
-
-def _merged(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Overlapping spans of rows joined."""
-    out: list[tuple[int, int]] = []
-    for start, stop in spans:
-        if out and start < out[-1][1]:
-            out[-1] = (out[-1][0], max(out[-1][1], stop))
-        else:
-            out.append((start, stop))
-    return out
