@@ -261,7 +261,7 @@ def _converges(damped: Damped, start: State) -> bool:
     rising = np.flatnonzero(cells.decrease[:-1] <= 0)
     first = int(rising[-1]) + 1 if len(rising) else 0
     decrement = float(cells.edges[first])
-    if cells.after[: first].max(initial=0.0) > decrement:
+    if cells.after[:first].max(initial=0.0) > decrement:
         return False
     goal = below(ball(damped.error.absolute) * ball(Fraction(131, 100)) * IV.sqrt(4 * damped.K / ball(damped.mu)))
     distance = damped.distance_of(decrement, math.inf)
