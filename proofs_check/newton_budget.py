@@ -173,7 +173,7 @@ def step_error(
     hessian: HessianError,
     solve: InversePolynomial,
     decrement: InversePolynomial,
-    eta: Any = 0,
+    eta: Any,
     eta_weighted: Any = None,
     largest_decrement: Any = None,
     extra: Any = 0,

@@ -16,6 +16,8 @@ e = ‖x − x*‖, E = ‖x − x*‖_H, ω(t) = t − ln(1 + t), ω*(t) = −t
     value        ω(Mλ)/M² ≤ f(x) − f* ≤ min(ω*(Mλ)/M² where Mλ < 1, Kλ²/(2μ), K e²/2)
     radius       ‖x*‖ ≤ r for every r with sup_{s ≤ r} s σ(−s) ≤ μr²
     start        λ ≤ min((σ(r) + μr)/√μ, e^{r/2}/√(1 + 4μ) + √μ r) where ‖x‖ ≤ r
+    first        from x = 0, where H is largest: λ⁺ ≤ (mλ²/(1 + mλ) + ρ + s²Q/(12(1 + 4μ)))/√θ, θ = (4v(s) + 4μ)/(1 + 4μ),
+                 v(s) = σ(s)σ(−s), s ≥ ‖x⁺‖; f(0) − f(x⁺) ≥ qλ − λρ − (q − ρ)²/2; ‖N‖ ≤ 1/(2√μ), and 2/(1 + 4μ) if 4μ ≥ 1
 
 Each is checked by machine in `newton_proofs`. Source: Giannou et al. 2024, section 3.2 and appendix B, corrected and
 sharpened (the paper uses M = m in "decrement" and "decrease", which loses a factor 3√3(1 + 4μ)/2 ≥ 2.6); own derivation.
@@ -153,6 +155,29 @@ class Damped:
             return -math.inf
         return below(-x * error - self.omega_star(largest) / self.M**2)
 
+    def first_decrement(self, low: float, high: float) -> float:
+        """λ after a step from x = 0, for every decrement in [low, high] there."""
+        x = ball(high)
+        damping = self.m * x
+        length = x / self.root
+        reach = ball(min(above(1 / (2 * self.root)), above(2 / (1 + 4 * ball(self.mu))) if 4 * self.mu >= 1 else math.inf))
+        error = self.error.at(length)
+        s = ball(min(above(length / (1 + damping)), above(reach / (1 + self.m * ball(low))))) + error
+        rho = IV.sqrt(self.K) * error
+        four_v = 4 * _sigmoid(s) * _sigmoid(-s)
+        lift = 1 + 4 * ball(self.mu)
+        curved = s**2 * (x / (1 + damping) + rho) / (12 * lift)
+        return above((x * damping / (1 + damping) + rho + curved) / IV.sqrt((four_v + 4 * ball(self.mu)) / lift))
+
+    def first_decrease(self, low: float, high: float) -> float:
+        """`decrease` for a step from x = 0."""
+        error = IV.sqrt(self.K) * self.error.at(ball(high) / self.root)
+        x = ball(low)
+        q = x / (1 + self.m * x)
+        if not at_most(error, q):
+            return self.decrease(low, high)
+        return below(q * x - x * error - (q - error) ** 2 / 2)
+
     def least_value(self, decrement: float) -> float:
         """A lower bound on f − f* for every decrement at least as large."""
         t = self.M * ball(decrement)
@@ -231,7 +256,7 @@ class Damped:
         """A bound on ‖x‖ where f(x) ≤ value: f(x) ≥ ln(1 + e^{−r}) + μr²/2 with r = ‖x‖, which is convex in r."""
         high = above(IV.sqrt(2 * ball(value) / ball(self.mu)))
         low = self.radius_of_least
-        for _ in range(60):
+        for _ in range(30):
             middle = (low + high) / 2
             r = ball(middle)
             if at_most(ball(value), _softplus(-r) + ball(self.mu) * r**2 / 2):

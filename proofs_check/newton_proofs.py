@@ -241,6 +241,28 @@ def check_start() -> Verdict:
     )
 
 
+def check_first() -> Verdict:
+    """The step from x = 0: see `first` in `newton_lemmas`."""
+    s, d, mu, v, q, m, lam, rho, w = symbols("s d mu v q m lam rho w")
+    share = (4 * v * d + mu) / (d + mu)
+    step = lam / (1 + m * lam)
+    low = q * lam - lam * rho - (q - rho) ** 2 / 2
+    e = sympy.exp(s)
+    return verdict(
+        "v ≤ 1/4 = v(0), so H(x) ≤ H(0); v(‖x‖) ≤ v_i, so H(x) ≥ θH(0). ζ = mean ξ_i a_i, |ξ_i| ≤ ∫ (1/4 − v(τδ))|δ| dτ ≤ "
+        "(s²/12)|δ_i|/4, and ‖·‖_D² ≤ ‖·‖_H²/(1 + 4μ) twice. The value is affine in c = ∇f·ε with slope 1 − η ≥ 0, and its "
+        "slope in ρ' is λ − (q − ρ') ≥ 0. N = H⁻¹B^{1/2}c, B = AᵀA/n ≤ 1, ‖c‖ ≤ 1/2, and √b/(b/4 + μ) ≤ 1/√μ.",
+        ("1/4 − v(s) = tanh²(s/2)/4", equal(Rational(1, 4) - e / (1 + e) ** 2, ((e - 1) / (e + 1)) ** 2 / 4)),
+        ("∫ τ²s²/16 dτ", equal(sympy.integrate(w**2 * s**2 / 16, (w, 0, 1)), s**2 / 12 / 4)),
+        ("θ falls with d", equal(diff(share, d), -mu * (1 - 4 * v) / (d + mu) ** 2)),
+        ("θ at d = 1/4", equal(share.subs(d, Rational(1, 4)), (4 * v + 4 * mu) / (1 + 4 * mu))),
+        ("slope in ρ", equal(diff(low, rho), -(lam - (q - rho)))),
+        ("slope in λ", equal(diff(low.subs(q, step), lam), (step - rho) + (lam - (step - rho)) / (1 + m * lam) ** 2)),
+        ("b/4 + μ ≥ √(bμ)", equal(w**2 / 4 + s**2 - w * s, (w / 2 - s) ** 2)),
+        ("√b/(b/4 + μ) grows up to b = 4μ", equal(diff(w / (w**2 / 4 + mu), w), (mu - w**2 / 4) / (w**2 / 4 + mu) ** 2)),
+    )
+
+
 def check_invariant_ball() -> Verdict:
     """‖N − x‖ ≤ 1/μ everywhere; {‖x‖ ≤ C₁} is kept by errors ≤ ε < 2, C₁ = (2 + ε(1 + 2μ))/(μ(2 − ε)) (Lemmas B.9, B.10)."""
     s = sympy.Symbol("s", real=True)
@@ -310,6 +332,7 @@ LEMMAS: dict[str, Callable[[], Verdict]] = {
     "value": check_value,
     "radius": check_radius,
     "start": check_start,
+    "first": check_first,
     "invariant ball": check_invariant_ball,
     "Hessian error": check_hessian,
     "step error": check_budget,

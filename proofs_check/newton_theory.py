@@ -27,16 +27,22 @@ import numpy as np
 from ..compiler.errors import CompileError
 from .minimax import as_rational
 from .newton_lemmas import Damped, StepError
-from .outward import IV, above, ball, below, plus
+from .outward import IV, above, at_most, ball, below, plus
 
-#: Cells of the decrement: more do not change the third digit.
-_CELLS = 192
+#: The ratio of neighbouring cell ends, and the most cells.
+_RATIO, _MOST_CELLS = 1.0125, 400
+
+#: Decrements λ/(2√μ) up to this are one cell: there the quadratic recurrence is better than any cells.
+_LOCAL = Fraction(1, 10)
 
 #: f* ≤ f(0) = ln 2, rounded up.
 _LOG_2 = 0.6932
 
+#: A bound that still rises after so many steps is taken for unbounded.
+_RISING = 300
+
 #: The longest run that is followed.
-MOST_STEPS = 20_000
+MOST_STEPS = 5_000
 
 
 @dataclass(frozen=True)
@@ -53,10 +59,11 @@ class State:
 class _Cells:
     """The largest f − f* for every cell of decrements; −∞ where no state can be."""
 
-    def __init__(self, damped: Damped, start: State, cells: int = _CELLS) -> None:
-        top = max(start.decrement, _decrement_at(damped, start.gap))
-        low = min(1e-3 * float(damped.root.mid), top / 2)
-        finite = np.concatenate([[0.0], np.geomspace(low, top * (1 + 1e-9), cells)])
+    def __init__(self, damped: Damped, start: State, most: int = _MOST_CELLS) -> None:
+        top = max(start.decrement, _decrement_at(damped, start.gap)) * (1 + 1e-9)
+        low = min(float(_LOCAL) * 2 * math.sqrt(damped.mu), top / 2)
+        cells = min(math.ceil(math.log(top / low) / math.log(_RATIO)), most)
+        finite = np.concatenate([[0.0], np.geomspace(low, top, cells + 1)])
         pairs = list(pairwise(finite))
         # the last cell is everything beyond: only a rise of f can lead there, and nothing is known of it
         self.edges = np.append(finite, np.inf)
@@ -64,19 +71,30 @@ class _Cells:
         self.after = np.array([*(damped.next_decrement(hi) for hi in finite[1:]), np.inf])
         self.least = np.array([damped.least_value(lo) for lo in finite])
         self.cap = np.array([*(damped.greatest_value(hi) for hi in finite[1:]), np.inf])
+        self.first: tuple[np.ndarray, np.ndarray] | None = None
+        if start.norm == 0:
+            self.first = (
+                np.array([*(damped.first_decrement(lo, hi) for lo, hi in pairs), np.inf]),
+                np.array([*(damped.first_decrease(lo, hi) for lo, hi in pairs), -np.inf]),
+            )
         self.gap = np.minimum(start.gap, self.cap)
         self.meet(start.decrement, start.gap)
 
     def step(self) -> tuple[float, float]:
         """Moves on by one step. Returns the largest decrement that it allows, and the largest rise of f."""
+        after, decrease = self.after, self.decrease
+        if self.first is not None:
+            after, decrease = np.minimum(after, self.first[0]), np.maximum(decrease, self.first[1])
+            self.first = None
         full = np.flatnonzero(self.gap > -np.inf)
-        gap = np.nextafter(self.gap[full] - self.decrease[full], np.inf)
-        rise = float(np.max(-self.decrease[full], initial=0.0))
-        reached = (self.edges[None, :-1] <= self.after[full, None]) & (self.least[None, :] <= gap[:, None])
+        gap = np.nextafter(self.gap[full] - decrease[full], np.inf)
+        rise = float(np.max(-decrease[full], initial=0.0))
+        reached = (self.edges[None, :-1] <= after[full, None]) & (self.least[None, :] <= gap[:, None])
         best = np.where(reached, gap[:, None], -np.inf).max(axis=0, initial=-np.inf)
+        largest = float(after[full].max(initial=0.0))
         self.gap = np.minimum(best, self.cap)
         full = np.flatnonzero(self.gap > -np.inf)
-        return float(self.edges[full[-1] + 1]), max(rise, 0.0)
+        return min(largest, float(self.edges[full[-1] + 1])), rise
 
     def meet(self, decrement: float, gap: float) -> None:
         """Keeps only what these upper bounds allow."""
@@ -90,10 +108,10 @@ class _Cells:
 
 def _decrement_at(damped: Damped, gap: float) -> float:
     """A bound on λ where f − f* ≤ gap: ω(Mλ)/M² ≤ gap."""
-    low, high = 0.0, 1.0
+    low, high = 0.0, 1.5 * math.sqrt(gap) + 1e-300
     while damped.least_value(high) < gap:
         low, high = high, 2 * high
-    for _ in range(40):
+    for _ in range(30):
         middle = (low + high) / 2
         low, high = (middle, high) if damped.least_value(middle) < gap else (low, middle)
     return high
@@ -110,12 +128,12 @@ class _Run:
         gap = min(gap, damped.greatest_value(decrement))
         distance = min(damped.distance_of(decrement, gap), plus(damped.radius, x0_norm))
         self.states = [State(decrement, distance, gap, x0_norm, value)]
-        self.cells: _Cells | None = None if self._local(decrement) else _Cells(damped, self.states[0])
-        self.settled = False
+        self.cells: _Cells | None = None
+        self.settled = self.rising = False
 
     def _local(self, decrement: float) -> bool:
-        """Whether the numbers alone converge fast from here: λ/(2√μ) ≤ 1/50."""
-        return above(50 * self.damped.m * ball(decrement)) <= 1
+        """Whether the numbers alone converge fast from here."""
+        return at_most(self.damped.m * ball(decrement), ball(_LOCAL)) or self.damped.next_decrement(decrement) <= decrement / 3
 
     def __getitem__(self, step: int) -> State:
         while len(self.states) <= step and not self.settled:
@@ -130,11 +148,30 @@ class _Run:
                 return
             yield state
 
+    def largest_norm(self) -> float:
+        """A bound on ‖x_t‖ for all t. Without cells a step is a growing function of decrement and distance: once both fall,
+        they fall for ever."""
+        largest, last = 0.0, math.inf
+        for t, state in enumerate(self.states_up_to(MOST_STEPS)):
+            if self.rising and t > _RISING:
+                break
+            largest = max(largest, state.norm)
+            falls = t > 0 and state.decrement <= self[t - 1].decrement and state.distance <= self[t - 1].distance
+            if falls and self.cells is None and t > last:
+                return largest
+            if self.cells is None:
+                last = min(last, t)
+        return largest if self.settled else math.inf
+
     def _advance(self) -> None:
-        damped, now, cells = self.damped, self.states[-1], self.cells
-        if now.decrement == math.inf:
+        damped, now = self.damped, self.states[-1]
+        if now.decrement == math.inf:  # nothing is known any more
+            self.states.append(State(math.inf, math.inf, math.inf, math.inf, math.inf))
             self.settled = True
             return
+        if len(self.states) == 1 and not self._local(now.decrement):
+            self.cells = _Cells(damped, now)
+        cells = self.cells
         decrement = damped.next_decrement(now.decrement, damped.length(now.decrement, now.distance))
         distance = damped.next_distance(now.decrement, now.distance)
         gap, value, before = math.inf, math.inf, None
@@ -148,18 +185,21 @@ class _Run:
             cells.meet(decrement, gap)
             norm = min(norm, damped.norm_of(value)) if value < math.inf else norm
         new = State(decrement, distance, gap, norm, min(value, plus(gap, _LOG_2)))
-        self.settled = new == now and (cells is None or bool((before == cells.gap).all()))
-        if self._local(decrement):
+        same = cells is None or bool((before == cells.gap).all())
+        grown = cells is None or bool((before <= cells.gap).all())
+        self.settled = new == now and same
+        self.rising = grown and now.decrement <= decrement and now.distance <= distance and now.gap <= gap
+        if decrement < math.inf and self._local(decrement):
             self.cells = None
         self.states.append(new)
 
     def _closed(self, decrement: float, distance: float, gap: float) -> tuple[float, float, float]:
         """Each of the three bounds replaced by the least that follows from the other two."""
         damped = self.damped
+        if self.cells is not None and gap < math.inf:
+            decrement = min(decrement, _decrement_at(damped, gap))
         for _ in range(2):
             decrement = min(decrement, damped.decrement_of(distance))
-            if self.cells is not None and gap < math.inf:
-                decrement = min(decrement, _decrement_at(damped, gap))
             if decrement < math.inf:
                 gap = min(gap, damped.greatest_value(decrement, distance))
                 distance = min(distance, damped.distance_of(decrement, gap))
@@ -206,10 +246,9 @@ def region_radius(mu: Any, eps: Any, x0_norm: Any = 0, relative: Any = 0, steps:
     C₁ = (2 + ε(1 + 2μ))/(μ(2 − ε)) for errors of size ε < 2 (Lemma B.10, corrected; no relative part). ∞ where none holds.
     """
     run = _checked(mu, eps, x0_norm, relative)
-    limit = MOST_STEPS if steps is None else steps
-    largest = max(state.norm for state in run.states_up_to(limit))
-    if steps is None and not run.settled:
-        largest = math.inf
+    largest = max(state.norm for state in run.states_up_to(0 if steps is None else steps))
+    if steps is None:
+        largest = run.largest_norm()
     error, m = run.damped.error, run.damped.mu
     a = error.absolute if error == StepError(error.absolute) else Fraction(2)
     if a < 2:
@@ -232,7 +271,12 @@ def steps_needed(mu: Any, eps: Any, x0_norm: Any = 0, distance: Any = None, rela
             rule="exact damped Newton steps come as close as you wish, but not to distance 0",
             fix="pass distance=1e-6, for example",
         )
-    return next((t for t, state in enumerate(run.states_up_to(MOST_STEPS)) if state.distance <= goal), None)
+    for t, state in enumerate(run.states_up_to(MOST_STEPS)):
+        if state.distance <= goal:
+            return t
+        if run.rising and t == len(run.states) - 1:  # the step is a growing function of the state: it will rise for ever
+            return None
+    return None
 
 
 def theorem_distance(mu: Any, eps: Any) -> float:
@@ -250,14 +294,14 @@ def admissible_error(mu: Any, x0_norm: Any = 0) -> float:
     low, high = 0.0, 2.0
     start = _checked(mu, 0, x0_norm, 0)[0]
     m = as_rational("mu", mu)
-    while high - low > 0.005 * high:
+    while high - low > 0.01 * high:
         middle = math.sqrt(low * high) if low else high / 4
         low, high = (middle, high) if _converges(Damped(m, StepError(Fraction(middle))), start) else (low, middle)
     return low
 
 
 def _converges(damped: Damped, start: State) -> bool:
-    cells = _Cells(damped, start, cells=64)
+    cells = _Cells(damped, start, most=64)
     rising = np.flatnonzero(cells.decrease[:-1] <= 0)
     first = int(rising[-1]) + 1 if len(rising) else 0
     decrement = float(cells.edges[first])

@@ -10,7 +10,7 @@ from fractions import Fraction
 from typing import Any, TypeAlias
 
 from mpmath.ctx_iv import MPIntervalContext
-from mpmath.libmp import from_int, mpf_cmp, mpf_neg, to_float, to_rational
+from mpmath.libmp import from_float, from_int, mpf_cmp, mpf_neg, to_float, to_rational
 
 #: An interval of the context `IV`; mpmath is untyped.
 Ball: TypeAlias = Any
@@ -20,11 +20,15 @@ IV.prec = 120
 
 
 def ball(value: Fraction | float | int) -> Ball:
-    """The smallest interval of the context around an exact number."""
+    """The smallest interval of the context around an exact number; floats are exact."""
+    if isinstance(value, float) and math.isfinite(value):
+        raw = from_float(float(value))
+        return IV.make_mpf((raw, raw))
     exact = Fraction(value)
-    return IV.make_mpf((from_int(exact.numerator, IV.prec, "f"), from_int(exact.numerator, IV.prec, "c"))) / IV.make_mpf(
-        (from_int(exact.denominator, IV.prec, "f"), from_int(exact.denominator, IV.prec, "c"))
-    )
+    top = IV.make_mpf((from_int(exact.numerator, IV.prec, "f"), from_int(exact.numerator, IV.prec, "c")))
+    if exact.denominator == 1:
+        return top
+    return top / IV.make_mpf((from_int(exact.denominator, IV.prec, "f"), from_int(exact.denominator, IV.prec, "c")))
 
 
 def between(lower: Fraction | float, upper: Fraction | float) -> Ball:
