@@ -31,6 +31,7 @@ from headwright.proofs_check.newton_budget import (
     weight_error,
     weighted_error,
 )
+from headwright.proofs_check.newton_claims import check_distance, farthest, theory_claims
 from headwright.proofs_check.newton_lemmas import Damped, StepError
 from headwright.proofs_check.newton_paper import CORRECTED, PRINTED
 from headwright.proofs_check.newton_proofs import LEMMAS, equal, no_negative_coefficient, prove_lemmas, verdict
@@ -309,6 +310,31 @@ def test_no_fewer_steps_would_do_but_for_one_at_a_tenth(mu, more, goal) -> None:
         x, needed = problem.damped(x), needed + 1
     told = theory.steps_needed(mu, 0, distance=goal)
     assert needed <= told <= needed + more
+
+
+@pytest.mark.parametrize("mu", [0.1, 0.5, 1.0])
+def test_a_data_set_is_proved_to_end_within_2_percent_of_the_bound(mu) -> None:
+    for error in (1e-2, StepError(Fraction(1, 1000), Fraction(1, 100), Fraction(1, 20), Fraction(1, 10**4))):
+        reached = max(farthest(a, mu, error, 10) for a in (0, 1))
+        assert reached <= theory.distance_bound(mu, error, 10) <= 1.02 * reached
+
+
+def test_a_claimed_distance_is_proved_refuted_or_open() -> None:
+    assert isinstance(check_distance(0.5, 1e-3, 6, 1.01e-3), Proved)
+    assert isinstance(check_distance(0.5, 1e-3, 6, 1e-3), Refuted)
+    answer = check_distance(0.1, 0, 5, 5e-4)
+    assert isinstance(answer, Refuted)
+    assert "a = 1" in answer.counterexample
+    assert isinstance(check_distance(0.1, 0, 5, 2e-3), Unknown)
+    with pytest.raises(CompileError, match="tol is 0"):
+        check_distance(0.5, 0, 3, 0)
+
+
+def test_the_claims_of_a_model_name_distance_value_and_region() -> None:
+    claims = {claim.name: claim for claim in theory_claims(0.5, 1e-3, 6, 1.01e-3)}
+    assert all(isinstance(claim.verdict, Proved) for claim in claims.values())
+    assert claims.keys() == {"lemmas", "distance", "value", "region"}
+    assert float(claims["value"].statement.split()[-1]) >= theory.value_bound(0.5, 1e-3, 6)
 
 
 def test_the_count_is_the_first_step_within_the_distance() -> None:
