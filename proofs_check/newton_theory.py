@@ -173,6 +173,9 @@ class _Run:
             self.cells = _Cells(damped, now)
         cells = self.cells
         decrement = damped.next_decrement(now.decrement, damped.length(now.decrement, now.distance))
+        if len(self.states) == 1 and now.norm == 0:
+            ends = np.linspace(0, now.decrement, 33)  # the last is the bound itself: no decrement at 0 lies outside
+            decrement = min(decrement, max(damped.first_decrement(low, high) for low, high in pairwise(ends)))
         distance = damped.next_distance(now.decrement, now.distance)
         gap, value, before = math.inf, math.inf, None
         if cells is not None:

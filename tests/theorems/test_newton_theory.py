@@ -300,6 +300,14 @@ def test_exact_steps_come_close_to_the_bound_at_every_step(mu, factors) -> None:
         x = problem.damped(x)
 
 
+@pytest.mark.parametrize(("mu", "factor"), [(0.05, 1.04), (0.1, 1.02), (0.2, 1.002), (0.5, 1.0005), (1.0, 1.0001)])
+def test_the_bound_of_the_first_step_is_nearly_reached(mu, factor) -> None:
+    problem = Problem(*HARDEST, mu)
+    before, after = problem.newton(np.zeros(1))[1], problem.newton(problem.damped(np.zeros(1)))[1]
+    bound = Damped(Fraction(mu), StepError(Fraction(0))).first_decrement(before, before)
+    assert after <= bound <= factor * after
+
+
 @pytest.mark.parametrize(("mu", "more"), [(0.01, 7), (0.1, 1), (0.5, 0), (1.0, 0)])
 @pytest.mark.parametrize("goal", [1e-2, 1e-4, 1e-6])
 def test_no_fewer_steps_would_do_but_for_one_at_a_tenth(mu, more, goal) -> None:
