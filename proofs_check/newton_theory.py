@@ -1,0 +1,349 @@
+"""Damped Newton for regularised logistic regression with an error in every step: certified distances and step counts.
+
+The corrected Theorem 5.4 of Giannou et al. (2024) as functions. For every data set with labels ±1 and ‖a_i‖ ≤ 1, every
+start with ‖x_0‖ ≤ x0_norm and every sequence of errors with ‖ε_t‖ ≤ eps + relative·‖N_t‖ (N_t the exact Newton step), the
+bounds hold after each step; the inequalities are those of `newton_lemmas`. Two recurrences run side by side:
+
+* numbers: upper bounds of the decrement λ_t, the distance ‖x_t − x*‖, f(x_t) and ‖x_t‖, each the least that follows;
+* a worst case over states: the decrements are cut into cells, and each cell that can be reached carries the largest
+  f(x_t) − f* there. A large decrement means a large decrease, a small one the quadratic recurrence; neither bound alone
+  is good at small μ or far from the minimiser. This takes the place of the paper's two phases.
+
+Results are floats rounded up. Arithmetic errors of a machine that runs the step belong into `eps`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from functools import lru_cache
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from ..compiler.errors import CompileError
+from .minimax import as_rational
+from .newton_lemmas import Damped, StepError
+from .outward import IV, above, at_most, ball, below, plus
+
+#: The ratio of neighbouring cell ends, and the most cells.
+_RATIO, _MOST_CELLS = 1.0125, 400
+
+#: Decrements λ/(2√μ) up to this are one cell: there the quadratic recurrence is better than any cells.
+_LOCAL = Fraction(1, 10)
+
+#: f* ≤ f(0) = ln 2, rounded up.
+_LOG_2 = 0.6932
+
+#: A bound that still rises after so many steps is taken for unbounded.
+_RISING = 300
+
+#: The longest run that is followed.
+MOST_STEPS = 5_000
+
+
+@dataclass(frozen=True)
+class State:
+    """What is certain after a step: upper bounds on λ_t = √(∇fᵀH⁻¹∇f), ‖x_t − x*‖, f(x_t) − f*, ‖x_t‖ and f(x_t)."""
+
+    decrement: float
+    distance: float
+    gap: float
+    norm: float
+    value: float
+
+
+class _Cells:
+    """The largest f − f* for every cell of decrements; −∞ where no state can be."""
+
+    def __init__(self, damped: Damped, start: State, most: int = _MOST_CELLS) -> None:
+        top = max(start.decrement, _decrement_at(damped, start.gap)) * (1 + 1e-9)
+        low = min(float(_LOCAL) * 2 * math.sqrt(damped.mu), top / 2)
+        cells = min(math.ceil(math.log(top / low) / math.log(_RATIO)), most)
+        finite = np.concatenate([[0.0], np.geomspace(low, top, cells + 1)])
+        pairs = list(pairwise(finite))
+        # the last cell is everything beyond: only a rise of f can lead there, and nothing is known of it
+        self.edges = np.append(finite, np.inf)
+        self.decrease = np.array([*(damped.decrease(lo, hi) for lo, hi in pairs), -np.inf])
+        self.after = np.array([*(damped.next_decrement(hi) for hi in finite[1:]), np.inf])
+        self.least = np.array([damped.least_value(lo) for lo in finite])
+        self.cap = np.array([*(damped.greatest_value(hi) for hi in finite[1:]), np.inf])
+        self.first: tuple[np.ndarray, np.ndarray] | None = None
+        if start.norm == 0:
+            self.first = (
+                np.array([*(damped.first_decrement(lo, hi) for lo, hi in pairs), np.inf]),
+                np.array([*(damped.first_decrease(lo, hi) for lo, hi in pairs), -np.inf]),
+            )
+        self.gap = np.minimum(start.gap, self.cap)
+        self.meet(start.decrement, start.gap)
+
+    def step(self) -> tuple[float, float]:
+        """Moves on by one step. Returns the largest decrement that it allows, and the largest rise of f."""
+        after, decrease = self.after, self.decrease
+        if self.first is not None:
+            after, decrease = np.minimum(after, self.first[0]), np.maximum(decrease, self.first[1])
+            self.first = None
+        full = np.flatnonzero(self.gap > -np.inf)
+        gap = np.nextafter(self.gap[full] - decrease[full], np.inf)
+        rise = float(np.max(-decrease[full], initial=0.0))
+        reached = (self.edges[None, :-1] <= after[full, None]) & (self.least[None, :] <= gap[:, None])
+        best = np.where(reached, gap[:, None], -np.inf).max(axis=0, initial=-np.inf)
+        largest = float(after[full].max(initial=0.0))
+        self.gap = np.minimum(best, self.cap)
+        full = np.flatnonzero(self.gap > -np.inf)
+        return min(largest, float(self.edges[full[-1] + 1])), rise
+
+    def meet(self, decrement: float, gap: float) -> None:
+        """Keeps only what these upper bounds allow."""
+        possible = (self.least <= gap) & (self.edges[:-1] <= decrement)
+        self.gap = np.where(possible, np.minimum(self.gap, gap), -np.inf)
+
+    @property
+    def largest(self) -> float:
+        return float(self.gap.max())
+
+
+def _decrement_at(damped: Damped, gap: float) -> float:
+    """A bound on λ where f − f* ≤ gap: ω(Mλ)/M² ≤ gap."""
+    low, high = 0.0, 1.5 * math.sqrt(gap) + 1e-300
+    while damped.least_value(high) < gap:
+        low, high = high, 2 * high
+    for _ in range(30):
+        middle = (low + high) / 2
+        low, high = (middle, high) if damped.least_value(middle) < gap else (low, middle)
+    return high
+
+
+class _Run:
+    """The states of one run, as far as anybody asked."""
+
+    def __init__(self, damped: Damped, x0_norm: float) -> None:
+        self.damped = damped
+        value = damped.first_value(x0_norm)
+        gap = above(ball(value) - ball(damped.least))
+        decrement = min(damped.start(x0_norm), _decrement_at(damped, gap))
+        gap = min(gap, damped.greatest_value(decrement))
+        distance = min(damped.distance_of(decrement, gap), plus(damped.radius, x0_norm))
+        self.states = [State(decrement, distance, gap, x0_norm, value)]
+        self.cells: _Cells | None = None
+        self.settled = self.rising = False
+
+    def _local(self, decrement: float) -> bool:
+        """Whether the numbers alone converge fast from here."""
+        return at_most(self.damped.m * ball(decrement), ball(_LOCAL)) or self.damped.next_decrement(decrement) <= decrement / 3
+
+    def __getitem__(self, step: int) -> State:
+        while len(self.states) <= step and not self.settled:
+            self._advance()
+        return self.states[min(step, len(self.states) - 1)]
+
+    def states_up_to(self, steps: int) -> Iterator[State]:
+        """The states of steps 0, 1, …; ends early where all further ones are equal to the last."""
+        for t in range(steps + 1):
+            state = self[t]
+            if t >= len(self.states):
+                return
+            yield state
+
+    def largest_norm(self) -> float:
+        """A bound on ‖x_t‖ for all t. Without cells a step is a growing function of decrement and distance: once both fall,
+        they fall for ever."""
+        largest, last = 0.0, math.inf
+        for t, state in enumerate(self.states_up_to(MOST_STEPS)):
+            if self.rising and t > _RISING:
+                break
+            largest = max(largest, state.norm)
+            falls = t > 0 and state.decrement <= self[t - 1].decrement and state.distance <= self[t - 1].distance
+            if falls and self.cells is None and t > last:
+                return largest
+            if self.cells is None:
+                last = min(last, t)
+        return largest if self.settled else math.inf
+
+    def _advance(self) -> None:
+        damped, now = self.damped, self.states[-1]
+        if now.decrement == math.inf:  # nothing is known any more
+            self.states.append(State(math.inf, math.inf, math.inf, math.inf, math.inf))
+            self.settled = True
+            return
+        if len(self.states) == 1 and not self._local(now.decrement):
+            self.cells = _Cells(damped, now)
+        cells = self.cells
+        decrement = damped.next_decrement(now.decrement, damped.length(now.decrement, now.distance))
+        if len(self.states) == 1 and now.norm == 0:
+            ends = np.linspace(0, now.decrement, 33)  # the last is the bound itself: no decrement at 0 lies outside
+            decrement = min(decrement, max(damped.first_decrement(low, high) for low, high in pairwise(ends)))
+        distance = damped.next_distance(now.decrement, now.distance)
+        gap, value, before = math.inf, math.inf, None
+        if cells is not None:
+            before = cells.gap
+            reached, rise = cells.step()
+            decrement, gap, value = min(decrement, reached), cells.largest, plus(now.value, rise)
+        decrement, distance, gap = self._closed(decrement, distance, gap)
+        norm = plus(damped.radius, distance)
+        if cells is not None:
+            cells.meet(decrement, gap)
+            norm = min(norm, damped.norm_of(value)) if value < math.inf else norm
+        new = State(decrement, distance, gap, norm, min(value, plus(gap, _LOG_2)))
+        same = cells is None or bool((before == cells.gap).all())
+        grown = cells is None or bool((before <= cells.gap).all())
+        self.settled = new == now and same
+        self.rising = grown and now.decrement <= decrement and now.distance <= distance and now.gap <= gap
+        if decrement < math.inf and self._local(decrement):
+            self.cells = None
+        self.states.append(new)
+
+    def _closed(self, decrement: float, distance: float, gap: float) -> tuple[float, float, float]:
+        """Each of the three bounds replaced by the least that follows from the other two."""
+        damped = self.damped
+        if self.cells is not None and gap < math.inf:
+            decrement = min(decrement, _decrement_at(damped, gap))
+        for _ in range(2):
+            decrement = min(decrement, damped.decrement_of(distance))
+            if decrement < math.inf:
+                gap = min(gap, damped.greatest_value(decrement, distance))
+                distance = min(distance, damped.distance_of(decrement, gap))
+        return decrement, distance, gap
+
+
+@lru_cache(maxsize=256)
+def _run(mu: Fraction, error: StepError, x0_norm: float) -> _Run:
+    return _Run(Damped(mu, error), x0_norm)
+
+
+def trajectory(mu: Any, eps: Any, steps: int, x0_norm: Any = 0, relative: Any = 0) -> tuple[State, ...]:
+    """What is certain before the first step and after each of `steps` steps (see `State`).
+
+    `eps` is a number, or a `StepError` such as `step_error` gives; `relative` is added to its relative part.
+
+    Raises CompileError unless μ > 0 and eps, relative, x0_norm and steps are at least 0.
+    Example: trajectory(1/2, 0, 4)[4].distance < 1e-6.
+    """
+    if isinstance(steps, bool) or not isinstance(steps, (int, np.integer)) or steps < 0:
+        raise CompileError(f"steps is {steps!r}: expected a whole number, 0 or more")
+    run = _checked(mu, eps, x0_norm, relative)
+    return tuple(run[t] for t in range(int(steps) + 1))
+
+
+def distance_bound(mu: Any, eps: Any, steps: int, x0_norm: Any = 0, relative: Any = 0) -> float:
+    """A bound on ‖x_T − x*‖ after T = `steps` damped steps, each with an error of at most eps + relative·‖N_t‖.
+
+    ∞ where the error is so large that nothing follows. Raises as `trajectory` does.
+    Source: Theorem 5.4 of Giannou et al. (2024), corrected; own derivation.
+    """
+    return trajectory(mu, eps, steps, x0_norm, relative)[-1].distance
+
+
+def value_bound(mu: Any, eps: Any, steps: int, x0_norm: Any = 0, relative: Any = 0) -> float:
+    """A bound on f(x_T) − f(x*), otherwise as `distance_bound`."""
+    return trajectory(mu, eps, steps, x0_norm, relative)[-1].gap
+
+
+def region_radius(mu: Any, eps: Any, x0_norm: Any = 0, relative: Any = 0, steps: int | None = None) -> float:
+    """A bound on ‖x_t‖, and so on every margin a_i·x_t, for t = 0, …, steps (for all t where steps is None).
+
+    The least of three: f(x_t) bounds ‖x_t‖; ‖x*‖ plus the distance; and max(x0_norm, C₁) with
+    C₁ = (2 + ε(1 + 2μ))/(μ(2 − ε)) for errors of size ε < 2 (Lemma B.10, corrected; no relative part). ∞ where none holds.
+    """
+    run = _checked(mu, eps, x0_norm, relative)
+    largest = max(state.norm for state in run.states_up_to(0 if steps is None else steps))
+    if steps is None:
+        largest = run.largest_norm()
+    error, m = run.damped.error, run.damped.mu
+    a = error.absolute if error == StepError(error.absolute) else Fraction(2)
+    if a < 2:
+        invariant = above(ball((2 + a * (1 + 2 * m)) / (m * (2 - a))))
+        largest = min(largest, max(run[0].norm, invariant))
+    return largest
+
+
+def steps_needed(mu: Any, eps: Any, x0_norm: Any = 0, distance: Any = None, relative: Any = 0) -> int | None:
+    """The least T for which ‖x_T − x*‖ ≤ `distance` is certified; None where no T up to MOST_STEPS is.
+
+    Without `distance` it is that of the corrected Theorem 5.4, 1.31 eps √((1 + 4μ)/μ).
+    Raises CompileError where `distance` is not above 0, or missing although eps = 0.
+    """
+    run = _checked(mu, eps, x0_norm, relative)
+    goal = theorem_distance(mu, run.damped.error.absolute) if distance is None else float(as_rational("distance", distance))
+    if goal <= 0:
+        raise CompileError(
+            f"steps_needed: the distance to reach is {goal:.6g}: expected a number above 0",
+            rule="exact damped Newton steps come as close as you wish, but not to distance 0",
+            fix="pass distance=1e-6, for example",
+        )
+    for t, state in enumerate(run.states_up_to(MOST_STEPS)):
+        if state.distance <= goal:
+            return t
+        if run.rising and t == len(run.states) - 1:  # the step is a growing function of the state: it will rise for ever
+            return None
+    return None
+
+
+def theorem_distance(mu: Any, eps: Any) -> float:
+    """1.31 ε √((1 + 4μ)/μ): the distance of the corrected Theorem 5.4, rounded down."""
+    m, e = as_rational("mu", mu), as_rational("eps", eps)
+    return below(ball(Fraction(131, 100) * e) * IV.sqrt(ball((1 + 4 * m) / m)))
+
+
+def admissible_error(mu: Any, x0_norm: Any = 0) -> float:
+    """The largest error per step (to two digits) for which the iterates are proved to come to distance `theorem_distance`.
+
+    The proof: above some decrement every step lowers f, and from there on the recurrence of the decrement leads down.
+    It is larger than the constant c(μ) of `closed_error`; from error 2 on the claim is false (all a_i = 0).
+    """
+    low, high = 0.0, 2.0
+    start = _checked(mu, 0, x0_norm, 0)[0]
+    m = as_rational("mu", mu)
+    while high - low > 0.01 * high:
+        middle = math.sqrt(low * high) if low else high / 4
+        low, high = (middle, high) if _converges(Damped(m, StepError(Fraction(middle))), start) else (low, middle)
+    return low
+
+
+def _converges(damped: Damped, start: State) -> bool:
+    cells = _Cells(damped, start, most=64)
+    rising = np.flatnonzero(cells.decrease[:-1] <= 0)
+    first = int(rising[-1]) + 1 if len(rising) else 0
+    decrement = float(cells.edges[first])
+    if cells.after[:first].max(initial=0.0) > decrement:
+        return False
+    goal = below(ball(damped.error.absolute) * ball(Fraction(131, 100)) * IV.sqrt(4 * damped.K / ball(damped.mu)))
+    distance = damped.distance_of(decrement, math.inf)
+    for _ in range(200):
+        if distance <= goal:
+            return True
+        distance, decrement = damped.next_distance(decrement, distance), min(decrement, damped.next_decrement(decrement))
+    return False
+
+
+def closed_error(mu: Any, x0_norm: Any = 0) -> float:
+    """c(μ) in closed form, rounded down: 4√(μ/(1 + 4μ)) min{0.059, 1/(2(1 + Λ))}, Λ = (1 + Cμ)/(2μ), C = max(x0_norm, C₁(c)).
+
+    With x0_norm = 0 it is 4√(μ/(1 + 4μ)) min{0.059, μ/(2.126(1 + μ))}; see `newton_proofs.check_closed_theorem`.
+    """
+    m, r = as_rational("mu", mu), as_rational("x0_norm", x0_norm)
+    inner = max(Fraction(1126, 1000) + Fraction(126, 1000) * m, r * m)
+    slope = min(Fraction(59, 1000), 1 / (2 * (1 + (1 + inner) / (2 * m))), m / (Fraction(2126, 1000) * (1 + m)))
+    return below(4 * IV.sqrt(ball(m / (1 + 4 * m))) * ball(slope))
+
+
+def _checked(mu: Any, eps: Any, x0_norm: Any, relative: Any) -> _Run:
+    m = as_rational("mu", mu)
+    if m <= 0:
+        raise CompileError(
+            f"mu is {float(m):.6g}: expected a number above 0",
+            rule="without a ridge separable data have no minimiser, and no step count holds for all data",
+            fix="pass mu > 0, for example mu=0.1",
+        )
+    numbers = []
+    error = eps if isinstance(eps, StepError) else None
+    for name, given in (("eps", error.absolute if error else eps), ("relative", relative), ("x0_norm", x0_norm)):
+        number = as_rational(name, given)
+        if number < 0:
+            raise CompileError(f"{name} is {float(number):.6g}: expected a number, 0 or more")
+        numbers.append(number)
+    error = replace(error, relative=error.relative + numbers[1]) if error else StepError(numbers[0], numbers[1])
+    return _run(m, error, above(ball(numbers[2])))
