@@ -200,19 +200,16 @@ class Search:
         best = best_at(good)
         if best is None:
             return None
-        bad, close = 0.0, 1.001 if pieces <= _SMALL else 1.002
-        guess = good * 0.9 if known is not None else good * (best.n_pieces / (pieces + 0.5)) ** 2
-        for _ in range(60):
-            if good - bad <= (close - 1) * good or good < 1e-15 * (1 + self._spread()):
-                break
-            eps = min(max(guess, bad), good * (2 - close)) or good / 2
-            found = best_at(eps)
+        bad, close = 0.0, 1.01 if known is not None else 1.001 if pieces <= _SMALL else 1.002
+        guess = 0.9 * good if known is not None else good * (best.n_pieces / (pieces + 0.5)) ** 2
+        floor = 1e-15 * (1 + self._spread())
+        while good > close * bad and good > floor:
+            found = best_at(guess)
             if found is not None:
-                best, good = found, eps
-                guess = math.sqrt(good * bad) if bad else min(good / 1.1, good * (best.n_pieces / (pieces + 0.5)) ** 2)
+                best, good = found, guess
             else:
-                bad = eps
-                guess = math.sqrt(good * bad)
+                bad = guess
+            guess = math.sqrt(good * bad) if bad else min(good / 1.1, good * (best.n_pieces / (pieces + 0.5)) ** 2)
         return best
 
     def _spread(self) -> float:

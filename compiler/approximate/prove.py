@@ -135,10 +135,18 @@ class _Prover:
                 kinds.add(kind)
                 continue
             if depth >= _DEEPEST or float(high) - float(low) <= 1e-290:
-                raise NotProved(float(low), reason)
+                raise NotProved(float(low), self._reason(low, high) or reason)
             middle = self._halve(low, high)
             todo += [(middle, high, depth + 1), (low, middle, depth + 1)]
         return bound, kinds.pop() if len(kinds) == 1 else BALL
+
+    def _reason(self, low: Fraction, high: Fraction) -> str | None:
+        """Why f has no value near here, if that is so."""
+        try:
+            self.f.enclose(low - (high - low), high + (high - low), 0, self.over)
+        except Undefined as error:
+            return error.reason
+        return None
 
     @staticmethod
     def _halve(low: Fraction, high: Fraction) -> Fraction:
