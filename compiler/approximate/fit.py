@@ -19,7 +19,7 @@ from .bounded import fit_bounded
 from .exact import exact_fit
 from .path import Path, rounded, search
 from .piecewise import PiecewiseLinear
-from .prove import NotProved, prove, refuse
+from .prove import Enclosable, NotProved, prove, refuse
 from .sample import check_defined, settled
 from .scalar_function import ApproximationError, BoundedFunction, ScalarFunction, Z
 
@@ -61,7 +61,7 @@ def fit(
         if found is not None:
             return found
         check_defined(f, low, high)
-        search = _Search(f, low, high, points, within, shape)
+        search = Search(f, low, high, points, within, shape)
         return search.for_tolerance(Fraction(tol)) if tol is not None else search.for_pieces(int(pieces or 1))
     except NotProved as error:
         raise refuse(f, low, high, error) from None
@@ -98,18 +98,21 @@ def _check(
             raise ApproximationError(f"{f.name}: the point {k} to keep is outside the domain", fix="widen the domain")
 
 
-class _Search:
+class Search:
     """Fits of one function on one domain."""
 
     def __init__(
         self,
-        f: ScalarFunction,
+        f: Enclosable,
         lo: Fraction | None,
         hi: Fraction | None,
-        keep: tuple[Fraction, ...],
-        within: tuple[Number | None, Number | None],
-        shape: Shape,
+        keep: tuple[Fraction, ...] = (),
+        within: tuple[Number | None, Number | None] = (None, None),
+        shape: Shape = "shifted",
+        flat: bool = True,
     ) -> None:
+        """flat: try paths with a horizontal piece, which saves a unit where slopes cost one."""
+        self.small = _SMALL if flat else 0
         self.f, self.lo, self.hi, self.keep = f, lo, hi, keep
         self.within = tuple(None if w is None else float(w) for w in within)
         self.interpolating = shape == "interpolating"
@@ -144,6 +147,8 @@ class _Search:
 
     def _parabola(self, tol: Fraction | None, pieces: int | None) -> PiecewiseLinear | None:
         """The known optimum for a·z² + b·z + c: n equal pieces, error |a|·h²/8 (twice that if it must meet f at the knots)."""
+        if not isinstance(self.f, ScalarFunction):
+            return None
         a = sympy.diff(self.f.expression, Z, 2) / 2
         if not a.is_Rational or self.lo is None or self.hi is None or self.keep or self.within != (None, None):
             return None
@@ -169,8 +174,9 @@ class _Search:
 
     def _kept(self, x: Fraction) -> Fraction:
         """f(x), exactly where it is rational, else the nearest double."""
-        value = self.f.expression.subs(Z, sympy.Rational(x.numerator, x.denominator))
-        if value.is_Rational:
+        at = sympy.Rational(x.numerator, x.denominator)
+        value = self.f.expression.subs(Z, at) if isinstance(self.f, ScalarFunction) else None
+        if value is not None and value.is_Rational:
             return Fraction(int(value.p), int(value.q))
         return Fraction(float(self.f.numpy(float(x))))
 
@@ -178,7 +184,7 @@ class _Search:
         lo = float(self.lo) if self.lo is not None else settled(self.f, min(Fraction(0), self.hi or Fraction(0)), -1, eps / 256)
         hi = float(self.hi) if self.hi is not None else settled(self.f, max(Fraction(0), self.lo or Fraction(0)), 1, eps / 256)
         ends = (lo, hi, self.lo is None, self.hi is None)
-        return search(self.f, ends, tuple(map(float, self.keep)), self.within, eps, self.interpolating, _SMALL)
+        return search(self.f, ends, tuple(map(float, self.keep)), self.within, eps, self.interpolating, self.small)
 
     def _fewest_units(self, eps: float) -> Path | None:
         return min(self._paths(eps), key=lambda p: (p.n_units, p.n_pieces), default=None)
@@ -194,19 +200,16 @@ class _Search:
         best = best_at(good)
         if best is None:
             return None
-        bad, close = 0.0, 1.0005 if pieces <= _SMALL else 1.002
-        guess = good * 0.9 if known is not None else good * (best.n_pieces / (pieces + 0.5)) ** 2
-        for _ in range(60):
-            if good - bad <= (close - 1) * good or good < 1e-15 * (1 + self._spread()):
-                break
-            eps = min(max(guess, bad), good * (2 - close)) or good / 2
-            found = best_at(eps)
+        bad, close = 0.0, 1.01 if known is not None else 1.001 if pieces <= _SMALL else 1.002
+        guess = 0.9 * good if known is not None else good * (best.n_pieces / (pieces + 0.5)) ** 2
+        floor = 1e-15 * (1 + self._spread())
+        while good > close * bad and good > floor:
+            found = best_at(guess)
             if found is not None:
-                best, good = found, eps
-                guess = math.sqrt(good * bad) if bad else min(good / 1.1, good * (best.n_pieces / (pieces + 0.5)) ** 2)
+                best, good = found, guess
             else:
-                bad = eps
-                guess = math.sqrt(good * bad)
+                bad = guess
+            guess = math.sqrt(good * bad) if bad else min(good / 1.1, good * (best.n_pieces / (pieces + 0.5)) ** 2)
         return best
 
     def _spread(self) -> float:

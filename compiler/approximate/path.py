@@ -11,8 +11,8 @@ from fractions import Fraction
 import numpy as np
 
 from .corridor import Line, Point, corners, fewest_lines
+from .prove import Enclosable
 from .sample import Corridor, corridor, extrema
-from .scalar_function import ScalarFunction
 
 _PINCH = 1e-4
 """Half width of the corridor at a kept point, as a share of ε; the kept value is put there afterwards."""
@@ -39,7 +39,7 @@ class Path:
 
 
 def search(
-    f: ScalarFunction,
+    f: Enclosable,
     ends: tuple[float, float, bool, bool],
     keep: Sequence[float],
     within: Sequence[float | None],
@@ -77,7 +77,7 @@ def _limited(c: Corridor, within: Sequence[float | None], eps: float) -> Corrido
     return c if high is None else replace(c, high=np.minimum(c.high, high - 1e-9 * eps))
 
 
-def _pinched(f: ScalarFunction, c: Corridor, keep: Sequence[float], eps: float) -> Corridor:
+def _pinched(f: Enclosable, c: Corridor, keep: Sequence[float], eps: float) -> Corridor:
     low, high = c.low.copy(), c.high.copy()
     for x in keep:
         k, y = int(np.searchsorted(c.x, x)), float(f.numpy(x))
@@ -144,7 +144,7 @@ def _closed(path: Path, ends: tuple[float, float, bool, bool]) -> Path:
     return Path(tuple(kept), endless_left, endless_right)
 
 
-def _on_graph(f: ScalarFunction, path: Path) -> Path:
+def _on_graph(f: Enclosable, path: Path) -> Path:
     y = f.numpy([x for x, _ in path.points])
     return replace(path, points=tuple((x, float(v)) for (x, _), v in zip(path.points, y, strict=True)))
 

@@ -14,15 +14,25 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from .enclosure import Intervals, Undefined, above, fraction, intervals
-from .scalar_function import ApproximationError, ScalarFunction
+from .scalar_function import ApproximationError
+from .taylor import Series
 
 CONVEX, CONCAVE, BALL, EXACT = "convex", "concave", "ball arithmetic", "exact"
 _DEEPEST = 200
+
+
+class Enclosable(Protocol):
+    """What is needed of a function: float64 values and derivatives to search with, and enclosures to prove with."""
+
+    @property
+    def name(self) -> str: ...
+    def numpy(self, z: Any, order: int = 0) -> Any: ...
+    def enclose(self, lo: Fraction | None, hi: Fraction | None, order: int = 0, over: Intervals | None = None) -> Series: ...
 
 
 @dataclass(frozen=True)
@@ -44,7 +54,7 @@ class NotProved(Exception):
 
 
 def prove(
-    f: ScalarFunction,
+    f: Enclosable,
     lo: Fraction | None,
     hi: Fraction | None,
     knots: Sequence[Fraction],
@@ -77,7 +87,7 @@ def prove(
 
 
 def estimate(
-    f: ScalarFunction, lo: Fraction | None, hi: Fraction | None, knots: Sequence[Fraction], values: Sequence[Fraction]
+    f: Enclosable, lo: Fraction | None, hi: Fraction | None, knots: Sequence[Fraction], values: Sequence[Fraction]
 ) -> float:
     """The error seen at a few points of every piece: what a proof aims at. It decides nothing."""
     t, v = np.array([float(x) for x in knots]), np.array([float(x) for x in values])
@@ -89,7 +99,7 @@ def estimate(
 
 
 class _Prover:
-    def __init__(self, f: ScalarFunction, over: Intervals) -> None:
+    def __init__(self, f: Enclosable, over: Intervals) -> None:
         self.f, self.over = f, over
         self._points: dict[Fraction, Any] = {}
         self._turns: dict[tuple[Fraction, Fraction], Fraction] = {}
@@ -125,10 +135,18 @@ class _Prover:
                 kinds.add(kind)
                 continue
             if depth >= _DEEPEST or float(high) - float(low) <= 1e-290:
-                raise NotProved(float(low), reason)
+                raise NotProved(float(low), self._reason(low, high) or reason)
             middle = self._halve(low, high)
             todo += [(middle, high, depth + 1), (low, middle, depth + 1)]
         return bound, kinds.pop() if len(kinds) == 1 else BALL
+
+    def _reason(self, low: Fraction, high: Fraction) -> str | None:
+        """Why f has no value near here, if that is so."""
+        try:
+            self.f.enclose(low - (high - low), high + (high - low), 0, self.over)
+        except Undefined as error:
+            return error.reason
+        return None
 
     @staticmethod
     def _halve(low: Fraction, high: Fraction) -> Fraction:
@@ -259,7 +277,7 @@ def _root(derivative: Callable[[float], float], low: float, high: float, fl: flo
     return x
 
 
-def refuse(f: ScalarFunction, lo: Fraction | None, hi: Fraction | None, error: NotProved) -> ApproximationError:
+def refuse(f: Enclosable, lo: Fraction | None, hi: Fraction | None, error: NotProved) -> ApproximationError:
     """What the user is told when a bound could not be proved."""
     domain = f"[{'−∞' if lo is None else float(lo)}, {'∞' if hi is None else float(hi)}]"
     return ApproximationError(

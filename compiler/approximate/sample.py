@@ -10,8 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .enclosure import Undefined, fraction, intervals
-from .prove import NotProved
-from .scalar_function import BoundedFunction, ScalarFunction
+from .prove import Enclosable, NotProved
 
 Array = npt.NDArray[np.float64]
 _FINE = 1 / 256
@@ -45,7 +44,7 @@ class Corridor:
         return Corridor(np.concatenate([[far], self.x]), low, high)
 
 
-def corridor(f: ScalarFunction | BoundedFunction, lo: float, hi: float, eps: float, points: tuple[float, ...] = ()) -> Corridor:
+def corridor(f: Enclosable, lo: float, hi: float, eps: float, points: tuple[float, ...] = ()) -> Corridor:
     """The windows [f − ε, f + ε], narrowed where f sags between samples so that a path through them is within ε of f."""
     x = np.unique(np.concatenate([np.linspace(lo, hi, 65), points]))
     y = f.numpy(x)
@@ -72,10 +71,11 @@ def corridor(f: ScalarFunction | BoundedFunction, lo: float, hi: float, eps: flo
 
 def _beside(gaps: Array) -> Array:
     """At every sample the larger of the values on the two gaps beside it."""
-    return np.maximum(np.concatenate([gaps, [0.0]]), np.concatenate([[0.0], gaps]))
+    most: Array = np.maximum(np.concatenate([gaps, [0.0]]), np.concatenate([[0.0], gaps]))
+    return most
 
 
-def extrema(f: ScalarFunction, c: Corridor) -> list[float]:
+def extrema(f: Enclosable, c: Corridor) -> list[float]:
     """Places inside the domain where f turns, up to the sampling."""
     y = (c.low + c.high) / 2
     rise = np.sign(np.diff(y))
@@ -95,7 +95,7 @@ def extrema(f: ScalarFunction, c: Corridor) -> list[float]:
     return found
 
 
-def check_defined(f: ScalarFunction, lo: Fraction | None, hi: Fraction | None) -> None:
+def check_defined(f: Enclosable, lo: Fraction | None, hi: Fraction | None) -> None:
     """f is real and finite on [lo, hi]: shown by intervals. Raises NotProved with the place and the reason."""
     left = lo if lo is not None else min(Fraction(-1), (hi or Fraction(0)) - 1)
     right = hi if hi is not None else max(Fraction(1), left + 1)
@@ -132,7 +132,7 @@ def _nice(a: Fraction, b: Fraction) -> float:
     return float(a)
 
 
-def _value(f: ScalarFunction, a: Fraction | None, b: Fraction | None) -> Any:
+def _value(f: Enclosable, a: Fraction | None, b: Fraction | None) -> Any:
     """The enclosure of f on [a, b], or why there is none."""
     try:
         return f.enclose(a, b, 0)[0]
@@ -145,7 +145,7 @@ def _finite(value: Any) -> bool:
     return not isinstance(value, str) and bool(value.a > -over.inf and value.b < over.inf)
 
 
-def settled(f: ScalarFunction, start: Fraction, sign: int, width: float) -> float:
+def settled(f: Enclosable, start: Fraction, sign: int, width: float) -> float:
     """How far out f stays within `width` of its limit, from `start` on. Raises NotProved if it has none there."""
     step = max(abs(start), Fraction(1))
     for _ in range(40):
