@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cache
 from itertools import pairwise
@@ -12,6 +12,8 @@ from typing import Any
 from .approximate.exact import exact_fit
 from .approximate.fit import fit
 from .approximate.piecewise import PiecewiseLinear
+from .approximate.plane import ProductFit, product_fit
+from .approximate.ridge import ScaledFit, scaled_fit
 from .approximate.scalar_function import ApproximationError, ScalarFunction
 from .errors import ArchitectureError, Location
 from .pointwise import function_text
@@ -37,7 +39,7 @@ class Fit:
     steepest: Fraction
     how: str
     assumed: bool = False
-    largest: Fraction = Fraction(0)
+    tol: Fraction = Fraction(0)
 
 
 def image(function: Any, lo: float, hi: float) -> tuple[float, float]:
@@ -99,11 +101,7 @@ def fit_function(
 
 
 def _ends(found: Range) -> tuple[Fraction, Fraction]:
-    lo, hi = Fraction(found.lo), Fraction(found.hi)
-    if lo == hi:  # one point: a fit needs a domain
-        slack = max(abs(lo), Fraction(1)) / 2**40
-        return lo - slack, hi + slack
-    return lo, hi
+    return _wide((Fraction(found.lo), Fraction(found.hi)))
 
 
 def _fit(function: Any, lo: Fraction | None, hi: Fraction | None, tol: Fraction, where: Location | None) -> PiecewiseLinear:
@@ -126,10 +124,7 @@ def _made(function: Any, found: PiecewiseLinear, domain: Interval, assumed: bool
     steepest = max(map(abs, found.slopes), default=Fraction(0))
     how = ", ".join(dict.fromkeys(found.how))
     expression = function_text(function) if isinstance(function, ScalarFunction) else ""
-    largest = max(map(abs, found.values))
-    return Fit(
-        function.name, expression, Units(function.name, tuple(units)), domain, found.bound, steepest, how, assumed, largest
-    )
+    return Fit(function.name, expression, Units(function.name, tuple(units)), domain, found.bound, steepest, how, assumed)
 
 
 def gate(reach: Fraction, signs: bool = False) -> Units:
@@ -173,32 +168,60 @@ def gated(found: Fit, reach: Fraction | None, name: str, where: Location | None)
     return Units(f"signed {found.text}", tuple(units))
 
 
-def squares(lo: Fraction, hi: Fraction, tol: Fraction) -> PiecewiseLinear:
-    """z² on [lo, hi]: with n equal pieces of width h, chords lowered by h²/8 are within h²/8, exactly."""
-    pieces = max(1, math.ceil(math.sqrt(float((hi - lo) ** 2 / (8 * tol))) * (1 + 1e-12)))
-    h = (hi - lo) / pieces
-    knots = tuple(lo + k * h for k in range(pieces + 1))
-    bound = h * h / 8
-    return PiecewiseLinear("square", lo, hi, knots, tuple(t * t - bound for t in knots), bound, ("convex",))
-
-
 def fit_product(a: tuple[Fraction, Fraction], b: tuple[Fraction, Fraction], tol: Fraction, text: str) -> Fit:
-    """a · b as (u² − v²)/4 with u = c a + b/c, v = c a − b/c, c such that both factors count alike."""
-    ratio = float((b[1] - b[0]) / (a[1] - a[0])) if a[1] > a[0] and b[1] > b[0] else 1.0
-    c = Fraction(2.0 ** round(math.log2(math.sqrt(ratio)))) if ratio > 0 else Fraction(1)
-    units: list[Unit] = []
-    bound = Fraction(0)
-    for sign in (1, -1):
-        other = b if sign == 1 else (-b[1], -b[0])
-        lo, hi = c * a[0] + other[0] / c, c * a[1] + other[1] / c
-        square = squares(lo, hi, 2 * tol)
-        bound += square.bound / 4
-        made = square.units()
-        weight = Fraction(sign, 4)
-        for u in made.units:
-            coefficients = (u.direction * c, u.direction * sign / c)
-            units.append(Unit(coefficients, -u.direction * u.knot, u.weight * weight))
-        if made.constant:
-            units.append(Unit((Fraction(0), Fraction(0)), Fraction(1), made.constant * weight))
-    steepest = max(abs(x) for x in (*a, *b))
-    return Fit(text, "", Units(text, tuple(units)), (None, None), bound, steepest, "two squares", largest=steepest)
+    """a · b by two squares."""
+    return _of_plane(_product(_wide(a), _wide(b), tol), text, "", tol, "two squares, exactly")
+
+
+def fit_scaled(
+    function: ScalarFunction,
+    z: tuple[Fraction, Fraction],
+    a: tuple[Fraction, Fraction],
+    tol: Fraction,
+    text: str,
+    where: Location | None,
+) -> Fit | None:
+    """function(z) · a in one layer of units; None where the function is not smooth enough for that."""
+    try:
+        found = scaled(function, _wide(z), _wide(a), tol)
+    except ApproximationError:
+        return None
+    made = _of_plane(found, text, function_text(function), tol, "difference of fits of the integral; Taylor remainder enclosed")
+    return replace(made, steepest=_steepest(function, *found.z_range))
+
+
+@cache
+def scaled(function: ScalarFunction, z: tuple[Fraction, Fraction], a: tuple[Fraction, Fraction], tol: Fraction) -> ScaledFit:
+    return scaled_fit(function, z, a, tol)
+
+
+@cache
+def _product(a: tuple[Fraction, Fraction], b: tuple[Fraction, Fraction], tol: Fraction) -> ProductFit:
+    return product_fit(a, b, tol)
+
+
+def plane_units(found: ScaledFit | ProductFit, text: str) -> Units:
+    """The units of a fit of two arguments."""
+    made = found.units()
+    units = [Unit((u.x, u.y), u.offset, u.weight) for u in made.units]
+    if made.constant:
+        units.append(Unit((Fraction(0), Fraction(0)), Fraction(1), made.constant))
+    return Units(text, tuple(units))
+
+
+def _of_plane(found: ScaledFit | ProductFit, text: str, expression: str, tol: Fraction, how: str) -> Fit:
+    return Fit(text, expression, plane_units(found, text), (None, None), found.bound, Fraction(0), how, tol=tol)
+
+
+def _wide(ends: tuple[Fraction, Fraction]) -> tuple[Fraction, Fraction]:
+    """A range that is more than a point."""
+    lo, hi = ends
+    slack = max(abs(lo), Fraction(1)) / 2**40
+    return (lo, hi) if lo < hi else (lo - slack, hi + slack)
+
+
+def _steepest(function: ScalarFunction, lo: Fraction, hi: Fraction) -> Fraction:
+    """A bound of |function′| on an interval."""
+    cuts = [lo + (hi - lo) * k / 32 for k in range(33)]
+    slopes = [function.enclose(a, b, 1)[1] for a, b in pairwise(cuts)]
+    return Fraction(math.nextafter(max(max(abs(float(s.a)), abs(float(s.b))) for s in slopes), math.inf))

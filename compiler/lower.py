@@ -13,7 +13,7 @@ from fractions import Fraction
 from .dims import Shape
 from .entrywise import as_number, formulas, is_linear, is_open, number_near, of_one, parts, show
 from .errors import ArchitectureError
-from .fits import Fit, fit_function, fit_product, gate, gated, image
+from .fits import Fit, fit_function, fit_product, fit_scaled, gate, gated, image
 from .graph import Fact, Graph, Node, OutputSpec, Residual
 from .lowered import Approximation, Lowered
 from .ops import OPS
@@ -53,6 +53,10 @@ class _Lowering:
         self.graph, self.tolerance, self.bounds = graph, tolerance, bounds
         self.sizes = graph.sizes
         self.formulas = formulas(graph)
+        self.positionwise: dict[int, bool] = {}  # whether units make the node, or a part of the sum that it is
+        for index, node in enumerate(graph.nodes):
+            own = OPS[node.op].role == "positionwise"
+            self.positionwise[index] = own or (node.op in ("add", "scale") and any(self.positionwise[a] for a in node.args))
         self.signs = {fact.node for fact in graph.facts if fact.kind == "signs"}
         self.nodes: list[Node] = []
         self.numbers: dict[Node, int] = {}
@@ -99,9 +103,29 @@ class _Lowering:
             return "diagonal", node.args[:1]
         if node.op == "pointwise" and (node.attr.domain is not None or not is_open(node)):
             return "function", node.args
+        if node.op in ("rowscale", "hadamard") and self.scaled_source(index) is not None:
+            _, z, a = self.scaled_source(index) or ("", 0, 0)
+            return "scaled", (z, a)
         if node.op != "rowscale" and len(others) <= 1 and len(signs) <= 1:
             return "formula", (*others, *signs)
         return ("function", node.args) if node.op == "pointwise" else ("product", node.args)
+
+    def scaled_source(self, index: int) -> tuple[int, int, int] | None:
+        """(f, z, a) when a product is f(z) times a value a that attention has: one layer of units does both."""
+        node = self.graph.nodes[index]
+        for f, a in (node.args, node.args[::-1]) if node.op == "hadamard" else (node.args,):
+            inner = self.graph.nodes[f]
+            if f not in self.formulas or self.positionwise[a] or a in self.signs:
+                continue
+            if inner.op == "pointwise" and inner.attr.domain is not None and is_open(inner):
+                if not self.positionwise[inner.args[0]]:
+                    return f, inner.args[0], a
+                continue
+            sources = self.formulas[f].sources
+            if len(sources) == 1 and sources[0] not in self.signs and not self.positionwise[sources[0]]:
+                if is_linear(self.formulas[f].expression, sources[0]) is None:
+                    return f, sources[0], a
+        return None
 
     def needed(self) -> set[int]:
         wanted = {o.node for o in self.graph.outputs} | {spec.node for spec in self.graph.inputs}
@@ -159,6 +183,10 @@ class _Lowering:
                 lo, hi = map(float, node.attr.domain)
                 inside = both(shape, inside, between(shape, lo, hi))
             return self.image(node.attr.function, inside, shape)
+        if kind == "scaled":
+            f = (self.scaled_source(index) or (0, 0, 0))[0]
+            if f not in ranges:
+                self.bound(f)
         if kind == "diagonal":
             largest = ranges[sources[0]].size.entry
             found = ranges[sources[0]]
@@ -237,7 +265,7 @@ class _Lowering:
             self.lower_function(index, node, node.attr.function, node.args[0])
         elif kind == "diagonal":
             self.lower_diagonal(index, node, sources[0])
-        else:
+        elif kind != "scaled" or not self.lower_scaled(index, node):
             self.lower_product(index, node)
 
     def lower_formula(self, index: int, node: Node, sources: tuple[int, ...]) -> None:
@@ -306,12 +334,8 @@ class _Lowering:
         stated, usual = self.ranges[source], self.usual[source]
         domain = node.attr.domain if node.op == "pointwise" and self.strategy(index)[0] == "function" else None
         tol = node.attr.tol if node.op == "pointwise" and node.attr.tol is not None else self.tolerance(index)
-        if domain is not None and not (domain[0] <= usual.lo and usual.hi <= domain[1]):
-            ends = (float(domain[0]), float(domain[1]))
-            fix = f"give hw.apply a domain that contains the data, or bound {self.graph.describe(source)}"
-            self.facts.append(Fact("within", source, node.where, ends, fix))
-        elif domain is not None and not (domain[0] <= stated.lo and stated.hi <= domain[1]):
-            self.assumed.add(source)  # it is inside because of what is assumed of inputs
+        if domain is not None:
+            self.stay_inside(source, node)
         fit = fit_function(function, domain, stated, usual, tol, self.graph.describe(source), node.where)
         if fit.assumed:
             self.assumed.add(source)
@@ -335,7 +359,7 @@ class _Lowering:
     def record(self, made: int, index: int, kind: str, fit: Fit, domain: tuple) -> None:  # type: ignore[type-arg]
         count = len(fit.units.units)
         self.approximations.append(
-            Approximation(made, index, kind, fit.text, fit.expression, domain, fit.bound, count, fit.how)
+            Approximation(made, index, kind, fit.text, fit.expression, domain, fit.bound, count, fit.how, fit.tol)
         )
 
     def lower_diagonal(self, index: int, node: Node, source: int) -> None:
@@ -357,6 +381,49 @@ class _Lowering:
             )
         if not self.ranges[source].finite:
             self.assumed.add(source)
+
+    def lower_scaled(self, index: int, node: Node) -> bool:
+        """f(z) · a in one layer; False where f is not smooth enough."""
+        f, z, a = self.scaled_source(index) or (0, 0, 0)
+        inner, shape = self.graph.nodes[f], shape_of(node, self.sizes)
+        stated = inner.op == "pointwise" and inner.attr.domain is not None
+        function = inner.attr.function if stated else of_one(self.formulas[f].expression, z, show(self.graph, self.formulas[f].expression))
+        for source in (z, a):
+            if source != z or not stated:
+                self.demand_range(index, node, source)
+        if stated:
+            self.stay_inside(z, inner)
+        slack = Fraction(self.errors[z].entry)
+        low, high = inner.attr.domain if stated else (Fraction(self.usual[z].lo), Fraction(self.usual[z].hi))
+        reach = Fraction(up(self.usual[a].size.entry + self.errors[a].entry))
+        tol = inner.attr.tol * reach if inner.op == "pointwise" and inner.attr.tol is not None else self.tolerance(index)
+        text = f"{function.name} · {self.graph.describe(a)}"
+        fit = fit_scaled(function, (low - slack, high + slack), (-reach, reach), tol, text, node.where)
+        if fit is None:
+            return False
+        made = self.units(index, fit.units, (self.meaning[z], self.meaning[a]))
+        self.record(made, index, "scaled", fit, ((low - slack, high + slack), (-reach, reach)))
+        bound = self.bounds.get(index, fit.bound)
+        moved = scaled(self.errors[z], float(fit.steepest)) if self.errors[z].entry else _ZERO
+        column = node.op == "rowscale"
+        # f̂(ẑ, â) − f(z) a = [f̂(ẑ, â) − f(ẑ) â] + [f(ẑ) − f(z)] â + f(z) (â − a)
+        error = added(
+            entrywise(shape, moved, added(self.usual[a].size, self.errors[a]), column),
+            entrywise(shape, self.usual[f].size, self.errors[a], column),
+        )
+        own = size(shape, up(float(bound))) if bound else _ZERO
+        self.meaning[index], self.errors[index] = made, size(shape, *_tuple(added(own, error)))
+        return True
+
+    def stay_inside(self, source: int, node: Node) -> None:
+        """Notes that a value has to stay inside the domain that the program gives, unless that follows."""
+        lo, hi = node.attr.domain
+        usual, stated = self.usual[source], self.ranges[source]
+        if not (lo <= usual.lo and usual.hi <= hi):
+            fix = f"give hw.apply a domain that contains the data, or bound {self.graph.describe(source)}"
+            self.facts.append(Fact("within", source, node.where, (float(lo), float(hi)), fix))
+        elif not (lo <= stated.lo and stated.hi <= hi):
+            self.assumed.add(source)  # it is inside because of what is assumed of inputs
 
     def lower_product(self, index: int, node: Node) -> None:
         """The entrywise product of two values of a token, by two squares; exact where one is a sign."""

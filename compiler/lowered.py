@@ -13,7 +13,8 @@ from .ranges import Size
 @dataclass(frozen=True)
 class Approximation:
     """The units node `node` of the lowered graph is within `bound` of `text` where the arguments are within `domain`
-    (None: everywhere); `ideal` is the program's node. kind: "function", "product" or "exact"."""
+    (None: everywhere); `ideal` is the program's node. kind: "function", "product", or "scaled": a function of the first
+    argument times the second. `tol` is what a scaled fit was asked for."""
 
     node: int
     ideal: int
@@ -24,6 +25,7 @@ class Approximation:
     bound: Fraction
     units: int
     how: str
+    tol: Fraction = Fraction(0)
 
 
 @dataclass(frozen=True)

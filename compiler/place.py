@@ -73,7 +73,11 @@ class _Placing:
         self.plan, self.algebra, self.taste = plan, plan.algebra, taste
         self.sizes = plan.graph.sizes
         self.demanded: set[Copy] = set()
+        self.restricted = any(value.units is not None for value in plan.values.values())
         self.makeable: dict[Copy, bool] = {}
+        for value in sorted(plan.values.values(), key=lambda v: v.level):  # arguments first: no deep recursion
+            for flipped in (False, True):
+                self.storable(whole(plan, self.stored((value.atom, flipped))))
 
     def stored(self, letter: Letter, transposed: bool = False) -> Copy:
         """The copy whose rows hold the letter (or its transpose)."""
@@ -100,6 +104,8 @@ class _Placing:
 
     def storable(self, copy: Copy) -> bool:
         """Whether a value can be made in this orientation: units that scale rows write them along tokens only."""
+        if not self.restricted:
+            return True
         if copy not in self.makeable:
             value = self.plan.values.get(copy.atom)
             if value is None or not value.computed:

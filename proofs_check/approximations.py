@@ -11,8 +11,10 @@ from fractions import Fraction
 from itertools import pairwise
 
 from ..compiler.approximate.prove import NotProved, prove
-from ..compiler.approximate.scalar_function import ScalarFunction
+from ..compiler.approximate.ridge import scaled_fit
+from ..compiler.approximate.scalar_function import ApproximationError, ScalarFunction
 from ..compiler.artifact import Artifact
+from ..compiler.fits import plane_units
 from ..compiler.graph import Fact, Graph
 from ..compiler.lower import lower
 from ..compiler.lowered import Approximation
@@ -87,10 +89,12 @@ def check_approximation(units: Units, approximation: Approximation) -> Verdict:
             return _check_function(units, approximation)
         if approximation.kind == "product":
             return _check_product(units, approximation)
+        if approximation.kind == "scaled":
+            return _check_scaled(units, approximation)
     except NotProved as failure:
         return Unknown(str(failure))
-    except ValueError as failure:
-        return Unknown(f"the function cannot be read: {failure}")
+    except (ValueError, ApproximationError) as failure:
+        return Unknown(f"the function cannot be read or bounded: {failure}")
     return Unknown(f"no check is known for {approximation.kind!r}")
 
 
@@ -169,6 +173,16 @@ def _check_product(units: Units, approximation: Approximation) -> Verdict:
         least, most = _minus_parabola(members, kappa, a_lo + ends[0], a_hi + ends[1])
         low, high = low + least, high + most
     return _verdict(max(abs(low), abs(high)), approximation.bound, ["two squares, exactly"])
+
+
+def _check_scaled(units: Units, approximation: Approximation) -> Verdict:
+    """f(z) a: made once more, with its proof, from the function and the domain; the units have to come out the same."""
+    function = function_from_text(approximation.text, approximation.expression)
+    found = scaled_fit(function, *approximation.domain, approximation.tol)  # type: ignore[arg-type]
+    if plane_units(found, units.name) != units:
+        return Unknown("the units are not those of the fit that is proved")
+    how = "Φ′ = f: pieces of every fit of Φ enclosed, what is left of the Taylor series enclosed"
+    return _verdict(found.bound, approximation.bound, [how])
 
 
 def _minus_parabola(units: _Single, kappa: Fraction, lo: Fraction, hi: Fraction) -> tuple[Fraction, Fraction]:
