@@ -18,6 +18,7 @@ from ..compiler.statements import residual
 from ..compiler.statements import spectrum as states
 from .claims import GIANNOU, PaperClaim
 from .minimax import Chain, Interval, Quartic, chain, check_interval, linear_start, quartic_start
+from .pair import PairPlan, pair_plan
 from .parameters import Parameter, size
 from .registry import Construction, Variant
 from .solve import number, warn_below_floor
@@ -27,28 +28,41 @@ _FIX = "compile for a spectrum that contains the eigenvalues of AᵀA, or rescal
 
 @dataclass(frozen=True)
 class Minimal:
-    """What `least_squares_minimal` runs: a start (of degree 1 in one layer, or 4 in two) and cubics after it."""
+    """What the programs here run: cubics after a start (of degree 1 in one layer, or 4 in two), or the recursion of a pair."""
 
-    chain: Chain
     alpha: Fraction
-    quartic: Quartic | None
+    plan: Chain | PairPlan
+    quartic: Quartic | None = None
 
     @property
     def layers(self) -> int:
-        return (1 if self.quartic is None else 2) + len(self.chain.tripling)
+        if isinstance(self.plan, PairPlan):
+            return len(self.plan.steps)
+        return (1 if self.quartic is None else 2) + len(self.plan.tripling)
 
 
-def plan_minimal(interval: Interval, quartic: bool = True) -> Minimal:
-    """The start with the fewer layers; the shorter one where they tie, or where `quartic` is not allowed."""
+def plan_cubics(interval: Interval) -> tuple[Fraction, Chain]:
+    """The linear start 1 − αλ and the fewest cubics after it: degree 3^(L−1) in L layers."""
     alpha, linear = linear_start(interval)
     plain = chain(interval, linear, 1)
     assert plain is not None
-    longer = quartic_start(interval) if quartic else None
-    if longer is not None:
-        found = chain(interval, longer.residual, 4, at_most=len(plain.tripling) - 2)
-        if found is not None:
-            return Minimal(found, alpha, longer)
-    return Minimal(plain, alpha, None)
+    return alpha, plain
+
+
+def plan_minimal(interval: Interval) -> Minimal:
+    """The plan with the fewest layers, and of these the one with the fewest rows: linear start, quartic start, pair.
+
+    Degrees in L layers: 3^(L−1) with 3d + 2 rows, 4·3^(L−2) with 3d + 3, and (3^L − 1)/2 with 4d + 3.
+    """
+    alpha, plain = plan_cubics(interval)
+    best = Minimal(alpha, plain)
+    quartic = quartic_start(interval)
+    if quartic is not None:
+        longer = chain(interval, quartic.residual, 4, at_most=best.layers - 3)
+        if longer is not None:
+            best = Minimal(alpha, longer, quartic)
+    pair = pair_plan(interval, at_most=best.layers - 1)
+    return best if pair is None else Minimal(alpha, pair)
 
 
 def _tripled(A, E, X, y, p, scale, cubics):
@@ -96,6 +110,41 @@ def _quartic_start(A, y, Z, q):
     return E_next, X_next, z_next, p, q.scale
 
 
+def _paired(A, y, Z, pair):
+    """Every layer does a step of `pair`: rows v and H on examples and queries, G and z = G y on examples.
+
+    `kept` is 1 + 2a, the factor by which G and z would grow: they stay in place, times the compile-time number `scale`.
+    """
+    n = dim("n")
+    c, (first, *others) = pair.half, pair.steps
+
+    def rest(s):  # what H loses to the data at the first step, where v = H = G = 1
+        return number(2 * c * (s.b + s.rho) - s.delta, A)
+
+    kept = 1 + 2 * first.a
+    start = number(4 * c * first.a / kept, A)
+    v = Z - number(2 * c * first.a, A) * Z @ A.T @ A
+    H = Z - rest(first) * Z @ A.T @ A
+    G = A - start * A @ A.T @ A
+    z = y - start * A @ A.T @ y
+    p = rest(first) * Z @ A.T @ y
+    scale = kept
+    for s in others:
+        kept = 1 + 2 * s.a
+        by_G, by_A = number(c * scale, A), number(c, A)
+        K = v[:n]
+        mixed = number(s.b, A) * H + number(s.rho, A) * v
+        p = p + by_G * mixed @ (A + K).T @ z + (by_A * mixed @ (A - K).T - number(s.delta, A) * v @ A.T) @ y
+        H = H - by_G * mixed @ (A + K).T @ G - (by_A * mixed @ (A - K).T - number(s.delta, A) * v @ A.T) @ A
+        v_next = v - number(s.a, A) * (by_G * v @ (A + K).T @ G + by_A * v @ (A - K).T @ A)
+        full = number(scale, A)
+        step, turned = number(s.a * c / (kept * scale), A), number(2 * s.a * c / kept, A)
+        z_next = z - step * (full * G - A) @ K.T @ (full * z - y) - turned * (full * G + A) @ A.T @ z
+        G = G - step * (full * G - A) @ K.T @ (full * G - A) - turned * (full * G + A) @ A.T @ G
+        v, z, scale = v_next, z_next, kept * scale
+    return p
+
+
 def _interval(A, spectrum, tol, power):
     interval = check_interval("least_squares_minimal", spectrum, tol)
     warn_below_floor("least_squares_minimal", interval, power)
@@ -104,31 +153,43 @@ def _interval(A, spectrum, tol, power):
     return interval
 
 
-def _state(solution, A, ones, power, plan):
-    degree = 1 if plan.quartic is None else 4
+def _state(solution, A, ones, power, interval, minimal):
+    plan = minimal.plan
+    if isinstance(plan, PairPlan):
+        pair, polynomials, method = plan.pair, (), f"the minimax polynomial of degree {(3 ** len(plan.steps) - 1) // 2}"
+    else:
+        degree = 1 if minimal.quartic is None else 4
+        pair, polynomials = None, plan.polynomials
+        method = f"a minimax start of degree {degree}, then {len(plan.tripling)} Chebyshev triplings"
     residual(
         solution,
         roots=(A,),
         ones=ones,
         power=power,
-        chain=plan.chain.polynomials,
-        lower=plan.chain.interval.lower,
-        upper=plan.chain.interval.upper,
-        tol=plan.chain.interval.tol,
+        pair=pair,
+        chain=polynomials,
+        lower=interval.lower,
+        upper=interval.upper,
+        tol=interval.tol,
         known="factor",
-        method=f"a minimax start of degree {degree}, then {len(plan.chain.tripling)} Chebyshev triplings",
+        method=method,
     )
 
 
 def _predictions(A, y, Q, spectrum, tol):
-    plan = plan_minimal(_interval(A, spectrum, tol, power=0.5))
+    interval = _interval(A, spectrum, tol, power=0.5)
+    minimal = plan_minimal(interval)
     Z = vstack(A, Q)
-    start = _linear_start(A, y, Z, plan.alpha) if plan.quartic is None else _quartic_start(A, y, Z, plan.quartic)
-    E, X, z, p, scale = start
-    p = _tripled(A, E, X, z, p, scale, plan.chain.tripling)
+    if isinstance(minimal.plan, PairPlan):
+        p = _paired(A, y, Z, minimal.plan)
+    else:
+        quartic = minimal.quartic
+        start = _linear_start(A, y, Z, minimal.alpha) if quartic is None else _quartic_start(A, y, Z, quartic)
+        E, X, z, p, scale = start
+        p = _tripled(A, E, X, z, p, scale, minimal.plan.tripling)
     n = dim("n")
     answer = p[n:] if Q.ndim == 2 else p[n]
-    _state(answer, A, (y, Q), 1, plan)
+    _state(answer, A, (y, Q), 1, interval, minimal)
     return answer
 
 
@@ -144,34 +205,36 @@ def least_squares_minimal_one(A: Matrix["n", "d"], y: Vector["n"], q: Vector["d"
 
 @program
 def least_squares_block(A: Matrix["n", "d"], y: Vector["n"], Q: Matrix["m", "d"], *, spectrum, tol):
-    plan = plan_minimal(_interval(A, spectrum, tol, power=1), quartic=False)
-    I, alpha = eye("d"), number(plan.alpha, A)
+    interval = _interval(A, spectrum, tol, power=1)
+    start, plan = plan_cubics(interval)
+    I, alpha = eye("d"), number(start, A)
     T = alpha * A.T @ A
     w = alpha * A.T @ y
     E = Q - alpha * Q @ A.T @ A
     p = alpha * Q @ A.T @ y
-    for a in plan.chain.tripling:  # E = QR, so that p = QXAᵀy grows without X, and no layer is left for reading out
+    for a in plan.tripling:  # E = QR, so that p = QXAᵀy grows without X, and no layer is left for reading out
         a = number(a, A)
         p = p + a * E @ (2 * I - T) @ w
         E_next = E - a * E @ (2 * I - T) @ T
         w = w + a * (I - T) @ (2 * I - T) @ w
         T_next = T + T @ (2 * I - T) @ (a * (I - T))
         E, T = E_next, T_next
-    _state(p, A, (y, Q), 1, plan)
+    _state(p, A, (y, Q), 1, interval, Minimal(start, plan))
     return p
 
 
 @program
 def least_squares_weights(A: Matrix["n", "d"], y: Vector["n"], *, spectrum, tol):
-    plan = plan_minimal(_interval(A, spectrum, tol, power=1), quartic=False)
-    I, alpha = eye("d"), number(plan.alpha, A)
+    interval = _interval(A, spectrum, tol, power=1)
+    start, plan = plan_cubics(interval)
+    I, alpha = eye("d"), number(start, A)
     T = alpha * A.T @ A
     w = alpha * A.T @ y
-    for a in plan.chain.tripling:
+    for a in plan.tripling:
         a = number(a, A)
         w = w + a * (I - T) @ (2 * I - T) @ w
         T = T + T @ (2 * I - T) @ (a * (I - T))
-    _state(w, A, (y,), 1, plan)
+    _state(w, A, (y,), 1, interval, Minimal(start, plan))
     return w
 
 
