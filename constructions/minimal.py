@@ -3,7 +3,8 @@
 Every row of the stream is a polynomial in S = AᵀA times a row of the data; X is never formed. With R = I − SX the
 state is A, XA-like rows X = x(S)A, residual rows E = R·[A; Q] on examples and queries, the dual row z = x(AAᵀ)y and the
 predictions p. One layer composes the residual with a cubic (headwright, own construction; compare Theorem 4.2 of
-Giannou et al. 2024, which needs 3 + T layers for T Newton steps).
+Giannou et al. 2024, which needs 3 + T layers for T Newton steps). Where that needs a layer more than the lower bound,
+the recursion of `pair` takes its place, with another block of rows.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 from ..compiler.program import Matrix, Vector, dim, eye, program, vstack
@@ -49,20 +51,24 @@ def plan_cubics(interval: Interval) -> tuple[Fraction, Chain]:
     return alpha, plain
 
 
-def plan_minimal(interval: Interval) -> Minimal:
-    """The plan with the fewest layers, and of these the one with the fewest rows: linear start, quartic start, pair.
+def plan_minimal(interval: Interval, prefer: str = "layers") -> Minimal:
+    """The plan with the fewest layers, and of these the one with the fewest rows; prefer="rows": cubics only.
 
-    Degrees in L layers: 3^(L−1) with 3d + 2 rows, 4·3^(L−2) with 3d + 3, and (3^L − 1)/2 with 4d + 3.
+    Degrees in L layers: 3^(L−1) from the linear start (3d + 2 rows), 4·3^(L−2) from the quartic one (3d + 3), both in 2
+    heads; (3^L − 1)/2, the most that there can be, as a pair (4d + 3 rows, 6 heads).
     """
+    cubics = _plan_of_cubics(interval)
+    pair = pair_plan(interval, at_most=cubics.layers - 1) if prefer == "layers" else None
+    return cubics if pair is None else Minimal(cubics.alpha, pair)
+
+
+@lru_cache(maxsize=64)  # asked for once by the claim, once by the program
+def _plan_of_cubics(interval: Interval) -> Minimal:
     alpha, plain = plan_cubics(interval)
     best = Minimal(alpha, plain)
     quartic = quartic_start(interval)
-    if quartic is not None:
-        longer = chain(interval, quartic.residual, 4, at_most=best.layers - 3)
-        if longer is not None:
-            best = Minimal(alpha, longer, quartic)
-    pair = pair_plan(interval, at_most=best.layers - 1)
-    return best if pair is None else Minimal(alpha, pair)
+    longer = chain(interval, quartic.residual, 4, at_most=best.layers - 3) if quartic is not None else None
+    return best if longer is None else Minimal(alpha, longer, quartic)
 
 
 def _tripled(A, E, X, y, p, scale, cubics):
@@ -131,23 +137,22 @@ def _paired(A, y, Z, pair):
     scale = kept
     for s in others:
         kept = 1 + 2 * s.a
-        by_G, by_A = number(c * scale, A), number(c, A)
-        K = v[:n]
-        mixed = number(s.b, A) * H + number(s.rho, A) * v
-        p = p + by_G * mixed @ (A + K).T @ z + (by_A * mixed @ (A - K).T - number(s.delta, A) * v @ A.T) @ y
-        H = H - by_G * mixed @ (A + K).T @ G - (by_A * mixed @ (A - K).T - number(s.delta, A) * v @ A.T) @ A
-        v_next = v - number(s.a, A) * (by_G * v @ (A + K).T @ G + by_A * v @ (A - K).T @ A)
-        full = number(scale, A)
+        full, half = number(scale, A), number(c, A)
+        g, x = full * G - A, full * z - y
+        K, mixed = A + v[:n], number(s.b, A) * H + number(s.rho, A) * v
+        plain = 2 * half * mixed - number(s.delta, A) * v
+        p = p + half * mixed @ K.T @ x + plain @ A.T @ y
+        H = H - half * mixed @ K.T @ g - plain @ A.T @ A
+        v_next = v - number(s.a, A) * (half * v @ K.T @ g + 2 * half * v @ A.T @ A)
         step, turned = number(s.a * c / (kept * scale), A), number(2 * s.a * c / kept, A)
-        z_next = z - step * (full * G - A) @ K.T @ (full * z - y) - turned * (full * G + A) @ A.T @ z
-        G = G - step * (full * G - A) @ K.T @ (full * G - A) - turned * (full * G + A) @ A.T @ G
+        z_next = z - step * g @ v[:n].T @ x - turned * (g + 2 * A) @ A.T @ z
+        G = G - step * g @ v[:n].T @ g - turned * (g + 2 * A) @ A.T @ G
         v, z, scale = v_next, z_next, kept * scale
     return p
 
 
-def _interval(A, spectrum, tol, power):
+def _interval(A, spectrum, tol):
     interval = check_interval("least_squares_minimal", spectrum, tol)
-    warn_below_floor("least_squares_minimal", interval, power)
     S = A.T @ A
     states(S, within=(float(interval.lower), float(interval.upper)), closed=True, zero=True, fix=_FIX)
     return interval
@@ -176,9 +181,11 @@ def _state(solution, A, ones, power, interval, minimal):
     )
 
 
-def _predictions(A, y, Q, spectrum, tol):
-    interval = _interval(A, spectrum, tol, power=0.5)
-    minimal = plan_minimal(interval)
+def _predictions(A, y, Q, spectrum, tol, prefer):
+    interval = _interval(A, spectrum, tol)
+    minimal = plan_minimal(interval, prefer)
+    growth = minimal.plan.peak**2 if isinstance(minimal.plan, PairPlan) else 1.0
+    warn_below_floor("least_squares_minimal", interval, 0.5, growth, fix='prefer="rows" reaches it, with one more layer')
     Z = vstack(A, Q)
     if isinstance(minimal.plan, PairPlan):
         p = _paired(A, y, Z, minimal.plan)
@@ -194,18 +201,19 @@ def _predictions(A, y, Q, spectrum, tol):
 
 
 @program
-def least_squares_minimal(A: Matrix["n", "d"], y: Vector["n"], Q: Matrix["m", "d"], *, spectrum, tol):
-    return _predictions(A, y, Q, spectrum, tol)
+def least_squares_minimal(A: Matrix["n", "d"], y: Vector["n"], Q: Matrix["m", "d"], *, spectrum, tol, prefer="layers"):
+    return _predictions(A, y, Q, spectrum, tol, prefer)
 
 
 @program
-def least_squares_minimal_one(A: Matrix["n", "d"], y: Vector["n"], q: Vector["d"], *, spectrum, tol):
-    return _predictions(A, y, q, spectrum, tol)
+def least_squares_minimal_one(A: Matrix["n", "d"], y: Vector["n"], q: Vector["d"], *, spectrum, tol, prefer="layers"):
+    return _predictions(A, y, q, spectrum, tol, prefer)
 
 
 @program
 def least_squares_block(A: Matrix["n", "d"], y: Vector["n"], Q: Matrix["m", "d"], *, spectrum, tol):
-    interval = _interval(A, spectrum, tol, power=1)
+    interval = _interval(A, spectrum, tol)
+    warn_below_floor("least_squares_minimal", interval)
     start, plan = plan_cubics(interval)
     I, alpha = eye("d"), number(start, A)
     T = alpha * A.T @ A
@@ -225,7 +233,8 @@ def least_squares_block(A: Matrix["n", "d"], y: Vector["n"], Q: Matrix["m", "d"]
 
 @program
 def least_squares_weights(A: Matrix["n", "d"], y: Vector["n"], *, spectrum, tol):
-    interval = _interval(A, spectrum, tol, power=1)
+    interval = _interval(A, spectrum, tol)
+    warn_below_floor("least_squares_minimal", interval)
     start, plan = plan_cubics(interval)
     I, alpha = eye("d"), number(start, A)
     T = alpha * A.T @ A
@@ -242,18 +251,23 @@ _THEOREM = PaperClaim(
     GIANNOU,
     "Theorem 4.2",
     "3 + T layers of 2 heads, width 4d + 3, T Newton steps from X_0 = αS",
-    heads="2",
-    rows="3*d + 3",
+    heads="6",
+    rows="4*d + 3",
     error="‖I − SX‖₂ ≤ tol on the spectral interval",
-    corrected="the figures are ours: as many layers as the residual needs, 3d + 3 rows",
+    corrected="the figures are ours: the fewest layers there can be; 2 heads and 3d + 3 rows where cubics have them too",
 )
-_BLOCK = replace(_THEOREM, rows="4*d + 3", corrected="the figures are ours, with queries in rows of their own")
-_WEIGHTS = replace(_THEOREM, heads="1", rows="3*d + 2", corrected="the figures are ours, for w instead of a prediction")
+_CUBICS = replace(
+    _THEOREM, heads="2", rows="3*d + 3", corrected="the figures are ours: as many layers as the residual needs, 3d + 3 rows"
+)
+_BLOCK = replace(_CUBICS, rows="4*d + 3", corrected="the figures are ours, with queries in rows of their own")
+_WEIGHTS = replace(_CUBICS, heads="1", rows="3*d + 2", corrected="the figures are ours, for w instead of a prediction")
 
 
 def _minimal(values: Mapping[str, Any]) -> Variant:
-    constants = {name: values[name] for name in ("spectrum", "tol")}
-    return Variant(least_squares_minimal_one if values["m"] is None else least_squares_minimal, constants)
+    constants = {name: values[name] for name in ("spectrum", "tol", "prefer")}
+    minimal = plan_minimal(check_interval("least_squares_minimal", values["spectrum"], values["tol"]), values["prefer"])
+    claim = _THEOREM if isinstance(minimal.plan, PairPlan) else _CUBICS
+    return Variant(least_squares_minimal_one if values["m"] is None else least_squares_minimal, constants, claim=claim)
 
 
 def _block(values: Mapping[str, Any]) -> Variant:
@@ -281,6 +295,13 @@ CONSTRUCTIONS = (
             *_DATA,
             Parameter("m", "size", "queries in one pass: input Q (m × d); without it one query, input q", default=None),
             *_GOAL,
+            Parameter(
+                "prefer",
+                "choice",
+                'the fewest layers; or "rows": 2 heads and 3d + 3 rows, which one spectrum and tol in ten pays with a layer',
+                "layers",
+                ("layers", "rows"),
+            ),
         ),
         _minimal,
     ),

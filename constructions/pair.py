@@ -32,6 +32,9 @@ from ..compiler.graph import Pair
 from ..proofs_check.residual import ellipse_at_start
 from .minimax import Interval
 
+#: More room than this to the right of the interval makes rounding errors hardly smaller.
+_ROOM = 0.1
+
 
 @dataclass(frozen=True)
 class PairStep:
@@ -45,40 +48,75 @@ class PairStep:
 
 @dataclass(frozen=True)
 class PairPlan:
-    """The residual of `pair`, at most `bound` on the interval; one layer for each of `steps`."""
+    """The residual of `pair`, at most `bound` on the interval; one layer for each of `steps`, with c = `half`.
+
+    `peak` is about the largest |v| that there is on the interval: rounding errors grow with it.
+    """
 
     pair: Pair
     steps: tuple[PairStep, ...]
     half: Fraction
     bound: Fraction
+    peak: float
 
 
 def pair_plan(interval: Interval, at_most: int) -> PairPlan | None:
-    """The fewest layers of the closed recursion for which |r| ≤ tol is proved; None where `at_most` do not suffice."""
+    """The fewest layers of the closed recursion for which |r| ≤ tol is proved; None where `at_most` do not suffice.
+
+    V is as large as 2m + 1 where λ = u, and rounding suffers from it (docs/reference/constructions.md). So what tol leaves
+    is spent on a right end above u, where V is smaller.
+    """
     if interval.degenerate:
         return None
-    left, right = interval.lower, interval.upper
-    ellipse = ellipse_at_start(left, right, left, right)
-    with mpmath.workdps(60):
-        cosine = mpmath.mpf(ellipse.cosine.numerator) / ellipse.cosine.denominator  # cos²α at λ = 0, over v²: u/(u − l) at first
-    numbers: list[tuple[Fraction, Fraction]] = []
-    while len(numbers) < at_most:
-        with mpmath.workdps(60):
-            a, b = (Fraction(float(4 * cosine / (4 * cosine - k))) for k in (3, 1))
-            cosine *= (4 * cosine - 3) ** 2
-        numbers.append((a, b))
-        ellipse = ellipse.stepped((1 - a, a), (1 - b, b))
-        weight = _weight(interval, numbers)
-        bound = ellipse.bound(weight)
-        if bound <= interval.tol:
-            pair = Pair(left, right, weight, tuple(((1 - a, a), (1 - b, b)) for a, b in numbers))
-            return PairPlan(pair, _steps(pair, numbers), 1 / (2 * right), bound)
+    for layers in range(1, at_most + 1):
+        for right in _right_ends(interval, layers):
+            plan = _plan(interval, right, layers)
+            if plan is not None and plan.bound <= interval.tol:
+                return plan
     return None
 
 
-def _weight(interval: Interval, numbers: list[tuple[Fraction, Fraction]]) -> Fraction:
-    """ξ, for which the terms of degree m + 1 cancel: the product of all a/b is the ratio of the leading coefficients."""
-    ratio = interval.lower / interval.upper
+def _right_ends(interval: Interval, layers: int) -> list[Fraction]:
+    """Right ends, largest first, for which T_m is at least 1/tol at λ = 0; none where it is not even for u itself."""
+    l, u = interval.lower, interval.upper
+    with mpmath.workdps(60):
+        tol = _real(interval.tol)
+        growth = mpmath.acosh(1 / tol) * 2 / (3**layers - 1)
+        room = _real(l / u) / mpmath.tanh(growth / 2) ** 2 - 1  # (t + 1)/(t − 1) with t = cosh(growth) is right/l
+    if room < 0:
+        return []
+    room = Fraction(float(min(room, _ROOM)))
+    return [u * (1 + room * share) for share in (Fraction(1023, 1024), Fraction(1, 2), Fraction(0))]
+
+
+def _plan(interval: Interval, right: Fraction, layers: int) -> PairPlan | None:
+    """The plan with that right end; None where its numbers leave the range of floats."""
+    ellipse = ellipse_at_start(interval.lower, right, interval.lower, interval.upper)
+    edge = float(1 - interval.upper / right)  # w, where it is smallest
+    numbers: list[tuple[Fraction, Fraction]] = []
+    peak = 1.0
+    with mpmath.workdps(60):
+        first = cosine = _real(right) / _real(right - interval.lower)  # cos²α at λ = 0, with α = θ/2
+        for k in range(1, layers + 1):  # 1 − a and 1 − b are floats: a and b themselves would lose digits as they tend to 1
+            a, b = (1 + Fraction(float(i / (4 * cosine - i))) for i in (3, 1))
+            cosine *= (4 * cosine - 3) ** 2
+            if a == 1:
+                return None
+            numbers.append((a, b))
+            ellipse = ellipse.stepped((1 - a, a), (1 - b, b))
+            # v² is V²/V(0)²: with cos²α ≤ 1 that is at most first/(cosine w), and where w = 0 it is 9^k first/cosine
+            peak = max(peak, float(mpmath.sqrt(first / cosine * min(9**k, 1 / edge if edge else mpmath.inf))))
+    weight = _weight(interval.lower / right, numbers)
+    pair = Pair(interval.lower, right, weight, tuple(((1 - a, a), (1 - b, b)) for a, b in numbers))
+    return PairPlan(pair, _steps(pair, numbers), 1 / (2 * right), ellipse.bound(weight), peak)
+
+
+def _real(value: Fraction) -> mpmath.mpf:
+    return mpmath.mpf(value.numerator) / value.denominator
+
+
+def _weight(ratio: Fraction, numbers: list[tuple[Fraction, Fraction]]) -> Fraction:
+    """ξ, for which the terms of degree m + 1 cancel: the ratio of their leading coefficients is l/u times all a/b."""
     for a, b in numbers:
         ratio *= a / b
     return 1 / (1 - ratio)

@@ -89,10 +89,10 @@ class Ellipse:
 
 
 def ellipse_at_start(left: Fraction, right: Fraction, lower: Fraction, upper: Fraction) -> Ellipse:
-    """The ellipse of v = s = 1. Raises ValueError unless 0 < left ≤ lower < right and left < upper ≤ right."""
-    if not (0 < left <= lower < right and left < upper <= right):
+    """The ellipse of v = s = 1. Raises ValueError unless 0 < left ≤ lower ≤ upper ≤ right and left < right."""
+    if not (0 < left <= lower <= upper <= right and left < right):
         raise ValueError(f"a pair on [{left}, {right}] says nothing about [{lower}, {upper}]")
-    cosine, sine = (_rounded(weight, down=False) for weight in (1 / (1 - lower / right), 1 / (upper / left - 1)))
+    cosine, sine = (_rounded(weight, down=False) for weight in (1 / (1 - left / right), 1 / (right / left - 1)))
     level = max(cosine * (1 - point / right) + sine * (point / left - 1) for point in (lower, upper))
     return Ellipse(lower, upper, left, right, cosine, sine, level)
 
