@@ -15,6 +15,7 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
+from ..compiler.errors import CompileError
 from ..compiler.program import Matrix, Vector, dim, eye, program, vstack
 from ..compiler.statements import residual
 from ..compiler.statements import spectrum as states
@@ -44,10 +45,15 @@ class Minimal:
 
 
 def plan_cubics(interval: Interval) -> tuple[Fraction, Chain]:
-    """The linear start 1 − αλ and the fewest cubics after it: degree 3^(L−1) in L layers."""
+    """The linear start 1 − αλ and the fewest cubics after it: degree 3^(L−1) in L layers. Raises CompileError for a κ near
+    the inverse of the unit round-off or beyond, where 1 − αλ with a float α is no start."""
     alpha, linear = linear_start(interval)
     plain = chain(interval, linear, 1)
-    assert plain is not None
+    if plain is None:
+        raise CompileError(
+            f"least_squares_minimal: κ = u/l = {interval.kappa:.1e} is more than float coefficients resolve",
+            fix="raise l, for example by a ridge: eigenvalues that small are lost in rounding anyway",
+        )
     return alpha, plain
 
 

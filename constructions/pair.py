@@ -90,7 +90,7 @@ def _right_ends(interval: Interval, layers: int) -> list[Fraction]:
 
 
 def _plan(interval: Interval, right: Fraction, layers: int) -> PairPlan | None:
-    """The plan with that right end; None where its numbers leave the range of floats."""
+    """The plan with that right end; None where floats are too few for its numbers."""
     ellipse = ellipse_at_start(interval.lower, right, interval.lower, interval.upper)
     edge = float(1 - interval.upper / right)  # w, where it is smallest
     numbers: list[tuple[Fraction, Fraction]] = []
@@ -100,26 +100,24 @@ def _plan(interval: Interval, right: Fraction, layers: int) -> PairPlan | None:
         for k in range(1, layers + 1):  # 1 − a and 1 − b are floats: a and b themselves would lose digits as they tend to 1
             a, b = (1 + Fraction(float(i / (4 * cosine - i))) for i in (3, 1))
             cosine *= (4 * cosine - 3) ** 2
-            if a == 1:
+            if b == 1:
                 return None
             numbers.append((a, b))
             ellipse = ellipse.stepped((1 - a, a), (1 - b, b))
             # v² is V²/V(0)²: with cos²α ≤ 1 that is at most first/(cosine w), and where w = 0 it is 9^k first/cosine
             peak = max(peak, float(mpmath.sqrt(first / cosine * min(9**k, 1 / edge if edge else mpmath.inf))))
-    weight = _weight(interval.lower / right, numbers)
+    ratio = interval.lower / right  # of the leading coefficients of the two terms
+    for a, b in numbers:
+        ratio *= a / b
+    if ratio >= 1:
+        return None
+    weight = 1 / (1 - ratio)  # the terms of degree m + 1 cancel
     pair = Pair(interval.lower, right, weight, tuple(((1 - a, a), (1 - b, b)) for a, b in numbers))
     return PairPlan(pair, _steps(pair, numbers), 1 / (2 * right), ellipse.bound(weight), peak)
 
 
 def _real(value: Fraction) -> mpmath.mpf:
     return mpmath.mpf(value.numerator) / value.denominator
-
-
-def _weight(ratio: Fraction, numbers: list[tuple[Fraction, Fraction]]) -> Fraction:
-    """ξ, for which the terms of degree m + 1 cancel: the ratio of their leading coefficients is l/u times all a/b."""
-    for a, b in numbers:
-        ratio *= a / b
-    return 1 / (1 - ratio)
 
 
 def _steps(pair: Pair, numbers: list[tuple[Fraction, Fraction]]) -> tuple[PairStep, ...]:

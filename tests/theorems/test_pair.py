@@ -206,6 +206,18 @@ def test_cubics_are_proposed_where_only_they_reach_the_tolerance() -> None:
         compiled(kappa, tol)
 
 
+@pytest.mark.parametrize(("upper", "tol"), [(1 + 2**-52, 1e-40), (1 + 1e-9, 1e-30), (1.5, 1e-100), (10, 1e-300), (1e5, 1e-99)])
+def test_tiny_tolerances_and_narrow_spectra_have_a_plan(upper: float, tol: float) -> None:
+    """Where floats are too few for the recursion the cubics stay; no plan is below the bound."""
+    goal = Interval(Fraction(1), Fraction(upper), Fraction(tol))
+    assert plan_minimal(goal).layers - layers_needed(1, upper, goal.tol) in (0, 1)
+
+
+def test_a_spectrum_wider_than_floats_resolve_is_refused() -> None:
+    with pytest.raises(hw.CompileError, match="more than float coefficients resolve"):
+        compiled(1e30, 0.1)
+
+
 # -- what breaks it ----------------------------------------------------------------------------------------------------
 
 
