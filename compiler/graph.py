@@ -62,12 +62,28 @@ SYMMETRIC = ("symmetric", "spectrum", "interval", "interval or 0")
 
 
 @dataclass(frozen=True)
+class Pair:
+    """A function of λ on left ≤ λ ≤ right, made of two products that one recursion extends.
+
+    With the lines w = 1 − λ/right and y = 1 − λ/left it is weight · w · v + (1 − weight) · y · s. Here v = s = 1 at first,
+    and each step (f, g) of polynomials (coefficients, constant first) does v ← f(n) v and s ← g(n) s with n = w v².
+    So √w v follows a recursion of its own, and s is carried along.
+    """
+
+    left: Fraction
+    right: Fraction
+    weight: Fraction
+    steps: tuple[tuple[tuple[Fraction, ...], tuple[Fraction, ...]], ...]
+
+
+@dataclass(frozen=True)
 class Residual:
     """A solution that the program only approximates: solution = x(S) · (right-hand side), with a bound on 1 − λ x(λ).
 
     Put σ for every node of `roots`, σ² for every node of `squares` and 1 for every node of `ones`, all of size 1 × 1:
     then the solution times σ^`power` is 1 − r(σ²), where r = chain[-1] ∘ … ∘ chain[0] is the residual as a composition of
-    polynomials (coefficients, constant first), and |r| ≤ tol on [lower, upper].
+    polynomials (coefficients, constant first), and |r| ≤ tol on [lower, upper]. Where there is a `pair`, the composition
+    is applied to it instead of λ.
     `known` says what the layers start from: "factor" (A with S = AᵀA) or "matrix" (S itself).
     """
 
@@ -82,6 +98,7 @@ class Residual:
     tol: Fraction
     known: str
     method: str
+    pair: Pair | None = None
     where: Location | None = None
 
 

@@ -8,7 +8,6 @@ derivation; the step without `a` is the third-order iteration).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, TypeAlias
@@ -17,7 +16,7 @@ import mpmath
 import numpy as np
 
 from ..compiler.errors import CompileError
-from ..proofs_check.residual import range_of_chain
+from ..proofs_check.residual import range_of
 
 #: Coefficients of a polynomial, the constant first.
 Coefficients: TypeAlias = tuple[Fraction, ...]
@@ -116,8 +115,8 @@ def chain(interval: Interval, start: Coefficients, degree: int, at_most: int = _
     suffice."""
     t = _chebyshev_at_zero(interval, degree)
     cubics: list[Fraction] = []
-    polynomials: list[Coefficients] = [start]
-    bounds = [_largest(interval, polynomials)]
+    low, high = range_of(start, interval.lower, interval.upper)
+    bounds = [max(abs(low), abs(high))]
     while bounds[-1] > interval.tol:
         if len(cubics) == at_most or bounds[-1] >= 1:
             return None
@@ -125,14 +124,9 @@ def chain(interval: Interval, start: Coefficients, degree: int, at_most: int = _
             a = Fraction(float(4 * t**2 / (4 * t**2 - 3)))
             t = 4 * t**3 - 3 * t
         cubics.append(a)
-        polynomials.append((Fraction(0), 1 - a, Fraction(0), a))
-        bounds.append(_largest(interval, polynomials))
+        low, high = range_of((Fraction(0), 1 - a, Fraction(0), a), low, high)
+        bounds.append(max(abs(low), abs(high)))
     return Chain(interval, start, tuple(cubics), tuple(bounds))
-
-
-def _largest(interval: Interval, polynomials: Sequence[Coefficients]) -> Fraction:
-    low, high = range_of_chain(polynomials, interval.lower, interval.upper)
-    return max(abs(low), abs(high))
 
 
 def _chebyshev_at_zero(interval: Interval, degree: int) -> Any:

@@ -79,13 +79,18 @@ def _plan(name: str, S: Any, spectrum: Any, tol: Any) -> tuple[Chain, Any]:
     return plan, lambda like: number(alpha, like)
 
 
-def warn_below_floor(name: str, interval: Interval, power: float = 1.0) -> None:
-    """Warns when rounding in float64 alone leaves a larger residual than tol."""
-    floor = FLOOR * np.finfo(np.float64).eps * interval.kappa**power
+def warn_below_floor(name: str, interval: Interval, power: float = 1.0, growth: float = 1.0, fix: str = "") -> None:
+    """Warns when rounding in float64 alone leaves a larger residual than tol: `growth` times what cubics leave.
+
+    `fix` is said where cubics would reach tol.
+    """
+    cubics = FLOOR * np.finfo(np.float64).eps * interval.kappa**power
+    floor = cubics * growth
     if interval.tol < floor:
+        hint = f"; {fix}" if fix and interval.tol >= cubics else ""
         warnings.warn(
             f"{name}: tol = {float(interval.tol):.1e} is below what float64 reaches at κ = {interval.kappa:.1e}, about "
-            f"{floor:.1e}: the bound holds in exact arithmetic, a run will not reach it",
+            f"{floor:.1e}: the bound holds in exact arithmetic, a run will not reach it{hint}",
             PrecisionWarning,
             stacklevel=5,
         )
