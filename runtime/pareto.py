@@ -16,7 +16,7 @@ from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from fractions import Fraction
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from typing import Any, Literal, TypeAlias
 
 import mpmath
@@ -242,18 +242,22 @@ def compute(
 
 @contextmanager
 def _mapped(workers: int) -> Iterator[Callable[..., Iterable[list[Point]]]]:
-    """`map`, in this process or in others; these end with it, and at once with Ctrl-C."""
+    """`map`, in this process or in fresh ones, which end with it, and at once after an exception (Ctrl-C is one)."""
     if workers <= 1:
         yield map
         return
-    with ProcessPoolExecutor(workers, get_context("spawn"), signal.signal, (signal.SIGINT, signal.SIG_DFL)) as pool:
+    others = set(active_children())
+    with ProcessPoolExecutor(workers, get_context("spawn"), signal.signal, (signal.SIGINT, signal.SIG_IGN)) as pool:
         try:
-            yield pool.map
-        except BrokenExecutor as error:
+            # not pool.map, which would cancel what is waiting: the pool stumbles over that when its processes end
+            yield lambda function, jobs: (f.result() for f in [pool.submit(function, job) for job in jobs])
+        except BaseException as error:
+            for process in set(active_children()) - others:
+                process.terminate()
+            if not isinstance(error, BrokenExecutor):
+                raise
             what = "a process that `pareto` started has ended before its work was done"
             raise HeadwrightError(what, fix="run it in one process: --workers 1") from error
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _job(job: tuple[Cell, str, Mapping[str, Any], int, int]) -> list[Point]:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .pareto import Point, Report
+from .pareto import Point, Report, subjects
 from .pareto_report import power, scientific
 from .plots import load_matplotlib, save_figure
 
@@ -58,10 +58,9 @@ def plot_pareto(report: Report, path: str | os.PathLike[str]) -> Path:
 
 
 def colours_of(report: Report) -> dict[str, str]:
-    """A colour for every title; the paper's figures are drawn in black."""
-    drawn = sorted({p.title for p in report.points if p.source != "paper"})
-    found = {title: _COLOURS[i % len(_COLOURS)] for i, title in enumerate(drawn)}
-    return {title: found.get(title, _INK) for title in report.titles}
+    """A colour for every title, the same in every picture; the paper's figures are drawn in black."""
+    known = {subject.title: _COLOURS[i % len(_COLOURS)] for i, subject in enumerate(subjects())}
+    return {title: known.get(title, _INK) for title in report.titles}
 
 
 def _draw_panel(axes: Axes, report: Report, kappa: float, tol: float, colours: dict[str, str]) -> None:

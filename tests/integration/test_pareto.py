@@ -198,7 +198,7 @@ def test_round_off_is_told_from_a_miss_and_shown(rounded: Report) -> None:
 
 @pytest.mark.parametrize(("alpha", "steps"), [(1.0, 1), (8.0, 12)])
 def test_too_few_steps_or_divergence_is_a_miss_with_status_1(monkeypatch, capsys, tmp_path, alpha: float, steps: int) -> None:
-    monkeypatch.setattr(pareto, "RULES", {"least_squares": lambda cell, options: {"alpha": alpha, "steps": steps}})
+    monkeypatch.setitem(pareto.RULES, "least_squares", lambda cell, options: {"alpha": alpha, "steps": steps})
     assert main(["pareto", *SMALL, "--construction", "least_squares", "-o", str(tmp_path), "--json"]) == 1
     data = json.loads(capsys.readouterr().out, parse_constant=lambda text: pytest.fail(f"{text} is no JSON"))
     assert data["holds"] is False
@@ -284,9 +284,10 @@ def test_the_picture_shows_the_figures(report: Report, rounded: Report, tmp_path
     assert len({path.read_bytes() for path in (first, moved, missed)}) == 3
 
 
-def test_no_two_constructions_share_a_colour(report: Report) -> None:
+def test_no_two_constructions_share_a_colour_and_each_keeps_its_own(report: Report, rounded: Report) -> None:
     colours = colours_of(report)
     assert len(set(colours.values())) == len(report.titles)
+    assert colours_of(rounded).items() <= colours.items()
 
 
 def test_numbers_are_written_as_people_do() -> None:
