@@ -159,7 +159,7 @@ def distinct_plans(graph: Graph, look_through: tuple[str, ...]) -> Iterator[Plan
     seen = set()
     choices = product(("shared", "named", "either", "carried"), (True, False), look_through, (3, 2))
     if len(live_nodes(graph)) > LONG:  # one way of each kind: the others differ by little and cost much here
-        choices = product(("shared", "named"), (True,), look_through[-1:], (3,))
+        choices = product(("shared", "named", "carried"), (True,), look_through[-1:], (3,))
     for keep, forms, inline, parts in choices:
         plan = select(graph, Choices(keep, forms, inline, parts))
         signature = tuple((v.name, v.shape, v.level, str(v.poly), str(v.args)) for v in plan.values.values())

@@ -60,7 +60,7 @@ _CHEBYSHEV = PaperClaim(
     "the iteration; the figures are ours",
     depth="steps",
     heads="1",
-    rows="2*d + 4",
+    rows="2*d + 2",
     error="1/T_steps((u + l)/(u − l)) relative to ‖w‖",
 )
 

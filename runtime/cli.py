@@ -1,4 +1,4 @@
-"""The command line: `headwright list | compile | run | verify | explain | bench | demo`.
+"""The command line: `headwright list | compile | run | verify | explain | bench | pareto | demo`.
 
 Exit status: 0 when everything asked for holds; 1 when a claim is refuted or unknown; 2 for wrong usage or bad
 input; 130 after Ctrl-C. With --json, stdout holds exactly one JSON object, also for an error.
@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 from .. import __version__
 from ..compiler.errors import HeadwrightError
 from ..compiler.pipeline import GOALS
-from . import commands
+from . import commands, pareto
 from .atomic import stopped_by_sigterm
 
 _SET = "sizes and constants: integers, floats, fractions p/q, true, false, text, or name=@array.npy"
@@ -105,6 +105,15 @@ def build_parser() -> argparse.ArgumentParser:
     where = f"writes FILE.md and FILE.json (default: {place})"
     measured.add_argument("-o", "--output", metavar="FILE", default=str(place), help=where)
 
+    drawn = _command(
+        found,
+        "pareto",
+        commands.pareto,
+        "compile and run every least-squares construction, and draw layers, rows and heads beside the lower bound",
+        "headwright pareto -o pareto_output\n  headwright pareto --kappa 100 --tol 1e-6 --construction chebyshev --no-picture",
+    )
+    _frontier(drawn)
+
     shown = _command(
         found,
         "demo",
@@ -137,6 +146,49 @@ def _command(
 
 def _settings(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--set", metavar="NAME=VALUE", nargs="+", action="extend", default=[], help=_SET)
+
+
+def _frontier(parser: argparse.ArgumentParser) -> None:
+    """What `pareto` is asked for."""
+    kappas, tolerances = pareto.KAPPAS, pareto.TOLERANCES
+    numbers = " ".join(f"{kappa:g}" for kappa in kappas), " ".join(f"{tol:g}" for tol in tolerances)
+    parser.add_argument(
+        "--kappa", type=_between(float, 1, 1e12), nargs="+", default=kappas, metavar="K",
+        help=f"condition numbers of AᵀA, above 1 (default: {numbers[0]})",
+    )  # fmt: skip
+    parser.add_argument(
+        "--tol", type=_between(float, 1e-30, 1), nargs="+", default=tolerances, metavar="E",
+        help=f"bounds of ‖I − SX‖₂, below 1 (default: {numbers[1]})",
+    )  # fmt: skip
+    parser.add_argument("--d", type=_between(int, 1, 33), default=pareto.D, help="features (default: %(default)s)")
+    parser.add_argument("--construction", nargs="+", metavar="NAME", help="only these (default: all for least squares)")
+    parser.add_argument(
+        "--most-layers", type=_between(int, 0, 10**9), default=pareto.MOST_LAYERS, metavar="L",
+        help="deeper ones are not compiled: drawn hollow, by their formula (default: %(default)s)",
+    )  # fmt: skip
+    workers, shared = min(2, os.cpu_count() or 1), "processes that share the work (default: %(default)s)"
+    parser.add_argument("--workers", type=_between(int, 0, 65), default=workers, metavar="W", help=shared)
+    parser.add_argument(
+        "-o", "--output", metavar="DIR", default="pareto_output",
+        help="folder for pareto.png, pareto.md and pareto.json (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument("--no-picture", action="store_true", help="draw nothing (matplotlib is not needed then)")
+
+
+def _between(kind: type[int] | type[float], low: float, high: float) -> Callable[[str], float]:
+    """Reads a number strictly between two others."""
+
+    def read(text: str) -> float:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = kind(low)
+        if not low < value < high:
+            what = "a whole number" if kind is int else "a number"
+            raise argparse.ArgumentTypeError(f"{text!r} is not {what} above {low:g} and below {high:g}")
+        return value
+
+    return read
 
 
 def _steps(text: str) -> int:

@@ -250,6 +250,28 @@ def bench(arguments: argparse.Namespace) -> Result:
     return Result(markdown + "\nwritten: " + ", ".join(files), {**report, "written": files})
 
 
+def pareto(arguments: argparse.Namespace) -> Result:
+    from . import pareto as frontier
+    from . import pareto_plot, pareto_report, plots
+
+    folder, picture = Path(arguments.output), not arguments.no_picture
+    if picture:  # found out before minutes of work
+        plots.load_matplotlib("(or leave the picture out: --no-picture)")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        what = f"{folder} cannot be made: {error.strerror or error}"
+        raise InputError(what, fix="choose another folder with -o") from error
+    asked = (arguments.kappa, arguments.tol, arguments.d, arguments.construction, arguments.most_layers, arguments.workers)
+    report = frontier.compute(*asked)
+    drawn = [str(pareto_plot.plot_pareto(report, folder / "pareto.png"))] if picture else []
+    files = [*drawn, *pareto_report.write(report, folder, "pareto.png" if picture else None)]
+    verdict = "every model that was run reaches its tolerance" if report.holds else "NOT every model holds what it should"
+    lines = [*pareto_report.compact_table(report), "", *filter(None, pareto_report.notes(report)), "", verdict]
+    text = "\n".join([*lines, "written: " + ", ".join(files)])
+    return Result(text, {**report.to_json(), "written": files}, 0 if report.holds else 1)
+
+
 def demo(arguments: argparse.Namespace) -> Result:
     from .demo import run_demo
 

@@ -71,7 +71,7 @@ class SignedLog:
 
 def plot_weights(model: Compiled, path: str | os.PathLike[str]) -> Path:
     """Draws W_V, W_K and W_Q of every head of every distinct layer, with the names of the rows; returns the path."""
-    figure_type, canvas = _matplotlib()
+    figure_type, canvas = load_matplotlib()
     order = model.artifact.order
     distinct = model.artifact.unique_layers
     heads = [(index, number, head) for index, layer in enumerate(distinct) for number, head in enumerate(layer.heads, 1)]
@@ -113,7 +113,7 @@ def plot_weights(model: Compiled, path: str | os.PathLike[str]) -> Path:
         "Rows of $W_K$, $W_Q$: coordinates in which tokens meet.",
     )  # fmt: skip
     _colour_bar(figure, scale, "weight", width, height, top)
-    return _save(figure, path)
+    return save_figure(figure, path)
 
 
 def plot_stream(model: Compiled, inputs: Mapping[str, Any], path: str | os.PathLike[str]) -> Path:
@@ -121,7 +121,7 @@ def plot_stream(model: Compiled, inputs: Mapping[str, Any], path: str | os.PathL
 
     inputs: as for a call, without batch dimensions. Raises HeadwrightError when they have some.
     """
-    figure_type, canvas = _matplotlib()
+    figure_type, canvas = load_matplotlib()
     streams = residual_stream(model, inputs)
     sample = (v for stream in streams for v in stream[stream != 0][:: max(1, stream.size // 10000)])
     scale = SignedLog.over(sample, decades=9)
@@ -159,7 +159,7 @@ def plot_stream(model: Compiled, inputs: Mapping[str, Any], path: str | os.PathL
         f"Bold: written by this layer. Rows without a name: no longer read. White: exactly 0{pale}.",
     )  # fmt: skip
     _colour_bar(figure, scale, "entry", width, height, top)
-    return _save(figure, path)
+    return save_figure(figure, path)
 
 
 def residual_stream(model: Compiled, inputs: Mapping[str, Any]) -> list[np.ndarray]:
@@ -297,12 +297,14 @@ def _token_edges(split: int, n_tokens: int) -> np.ndarray:
 # -- figures -------------------------------------------------------------------------------------------------------
 
 
-def _matplotlib() -> tuple[Any, Any]:
+def load_matplotlib(otherwise: str = "") -> tuple[Any, Any]:
+    """The figure and canvas types. Raises HeadwrightError, with what to do (`otherwise` too), where matplotlib is missing."""
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise HeadwrightError("pictures need matplotlib, which is not installed", fix="pip install matplotlib") from error
+        fix = f"pip install matplotlib {otherwise}".strip()
+        raise HeadwrightError("pictures need matplotlib, which is not installed", fix=fix) from error
     return Figure, FigureCanvasAgg
 
 
@@ -350,6 +352,7 @@ def _spans(numbers: list[int]) -> str:
     return f"layer{'s' * (len(numbers) > 1)} {text}"
 
 
-def _save(figure: Figure, path: str | os.PathLike[str]) -> Path:
+def save_figure(figure: Figure, path: str | os.PathLike[str]) -> Path:
+    """Writes a PNG, complete or not at all."""
     write_file(Path(path), lambda file: figure.savefig(file, format="png"))
     return Path(path)

@@ -78,6 +78,10 @@ def test_the_torch_definition_imports_nothing_of_ours() -> None:
     assert imports("runtime.model", everywhere=True) == set()
 
 
+def test_the_outside_evaluator_imports_nothing_of_ours() -> None:
+    assert imports("runtime.outside", everywhere=True) == set()
+
+
 def test_the_structured_runtime_knows_weights_only() -> None:
     assert imports("runtime.structured", everywhere=True) <= {"compiler.weights", "compiler.dims", "runtime.widths"}
 
