@@ -1,0 +1,169 @@
+"""How accurate the parts of a damped Newton step have to be, for a certified error of the step.
+
+Giannou et al. 2024, Theorem 5.2 asks for a step within ε. The parts are: σ for the gradient, √(p(1 − p)) a_i for the Hessian,
+polynomials for H⁻¹ and for the decrement, and the step size η. `proofs_check.newton_budget` adds them up; here they are
+chosen, and `proofs_check.newton_theory` says how near the iterates come to the minimiser.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from math import sqrt
+from typing import Any
+
+from ..compiler.errors import CompileError
+from ..proofs_check.newton_budget import Budget, InversePolynomial, gram_error, step_error
+from ..proofs_check.newton_lemmas import StepError
+from ..proofs_check.newton_theory import State, admissible_error, region_radius, steps_needed, trajectory
+from .solve_factors import Factors, cubic, factored
+
+
+
+def _reach(tol: Fraction) -> Fraction:
+    """How far above 1/4, relatively, the spectrum of ÛᵀÛ/n may be: the polynomials count with it."""
+    return min(max(Fraction(1, 50), 8 * tol), Fraction(1, 4))
+
+
+@dataclass(frozen=True)
+class StepPlan:
+    """What a compiled step is made of.
+
+    layers: 3 or 4 a step. sigma, entry, eta: errors allowed to σ, to the entries of √(p(1 − p)) a_i, and to η. radius bounds
+    ‖x_t‖, so |a_i·x_t|; decrement bounds what η is applied to. `error` is the certified error of a step,
+    a + b‖N‖ + min(c, d‖N‖), and `largest` its largest value along the run: at most tol.
+    """
+
+    mu: Fraction
+    steps: int
+    layers: int
+    solve: InversePolynomial
+    decrement: InversePolynomial
+    factors: Factors | None
+    sigma: float
+    entry: float
+    eta: float
+    radius: float
+    decrement_range: float
+    error: StepError
+    largest: float
+    distance: float
+
+
+def plan_steps(name: str, mu: Any, d: int, tol: Any, steps: int | None, x0_norm: float) -> StepPlan:
+    """The cheapest plan whose every step is certified within tol. steps=None: as many as come within 1.05 tol of the minimiser.
+
+    Raises CompileError where mu or tol is out of range: μ ≤ 0, tol ≤ 0, tol larger than the theory allows.
+    """
+    m, eps = Fraction(mu), Fraction(tol)
+    limit = admissible_error(m, x0_norm)
+    if float(eps) > limit:
+        raise CompileError(
+            f"{name}: tol is {float(eps):.3g}: expected at most {limit:.3g} for mu = {float(m):.3g}",
+            rule="with larger errors the iterates are not proved to come near the minimiser (Theorem 5.4, corrected)",
+            fix="ask for a smaller tol, or a larger mu",
+        )
+    count = steps if steps is not None else steps_needed(m, eps, x0_norm, distance=_near(eps))
+    if count is None:
+        raise CompileError(f"{name}: no number of steps is proved to come near the minimiser", fix="ask for a smaller tol")
+    states = trajectory(m, eps, max(count, 1), x0_norm)
+    lower, upper = m, m + Fraction(1, 4) * (1 + _reach(eps))
+    plans = []
+    for layers in (3, 4):
+        factors = None if layers == 3 else factored(lower, upper, m)
+        q = cubic(lower, upper, m) if factors is None else factors.whole
+        p = cubic(lower, upper, m, 2) if factors is None else factors.whole
+        plan = _accuracies(m, d, eps, count, x0_norm, states, layers, q, p, factors)
+        if plan is not None:
+            return plan
+        plans.append(float(q.residual))
+    raise CompileError(
+        f"{name}: tol = {float(eps):.3g} is out of reach at mu = {float(m):.3g}: the polynomials for H⁻¹ that four layers "
+        f"build are off by {min(plans):.2g} relative",
+        rule="with 3 or 4 layers a step, H⁻¹ is a polynomial of degree 3 or 10 on [μ, μ + ¼]",
+        fix="raise mu or tol",
+    )
+
+
+def _near(eps: Fraction) -> Fraction:
+    return eps * Fraction(21, 20)
+
+
+def _accuracies(
+    mu: Fraction,
+    d: int,
+    tol: Fraction,
+    steps: int,
+    x0_norm: float,
+    states: tuple[State, ...],
+    layers: int,
+    q: InversePolynomial,
+    p: InversePolynomial,
+    factors: Factors | None,
+) -> StepPlan | None:
+    """Errors for σ, Û and η such that every step is within tol; None where the polynomials alone take too much."""
+    largest = max(state.decrement for state in states)
+    first = 1 if x0_norm == 0 else 0  # at x = 0, σ and √(p(1 − p)) are numbers
+
+    def budget(sigma: float, entry: float, eta: float, decrement: float) -> Budget:
+        hessian = gram_error(entry, d)
+        return step_error(mu, gradient=sigma, hessian=hessian, solve=q, decrement=p, eta=eta, largest_decrement=decrement)
+
+    def worst(sigma: float, entry: float, eta: float, begin: int) -> float:
+        """The largest error of a step, from step `begin` on."""
+        run = states[begin:steps] or states[:1]
+        sizes = [(budget(sigma, entry, eta, s.decrement).error, s.decrement / sqrt(mu) * (1 + 1e-12)) for s in run]
+        return max(_at(error, length) for error, length in sizes)
+
+    goal = float(tol)
+    alone = worst(0.0, 0.0, 0.0, 0)  # what the polynomials take
+    if alone > 0.9 * goal:
+        return None
+    share = 0.3 if steps > first else 0.95
+    eta = _most(lambda e: worst(0.0, 0.0, e, 0) <= alone + share * (goal - alone), goal)
+    limit = 0.24 * float(_reach(tol)) / sqrt(d)  # so that the spectrum of ÛᵀÛ/n stays inside
+    choices = []
+    for part in (0.3, 0.15, 0.08, 0.04, 0.02) if eta is not None else ():
+        sigma = _most(lambda e, part=part: float(budget(e, 0.0, eta, largest).error.absolute) <= part * goal, goal)
+        entry = None if sigma is None else _most(lambda e, s=sigma: worst(s, e, eta, first) <= 0.98 * goal, min(limit, 0.1))
+        if entry is not None:
+            choices.append((d * entry**-0.6 + sigma**-0.5, sigma, entry))  # about what the units grow like
+    if not choices or eta is None:
+        return None
+    _, sigma, entry = min(choices)
+    largest_error = max(worst(sigma, entry, eta, first), worst(0.0, 0.0, eta, 0) if first else 0.0)
+    error = budget(sigma, entry, eta, largest).error
+    distance = trajectory(mu, error, steps, x0_norm)[-1].distance
+    top = sqrt(mu + q.upper - mu) * largest + sigma
+    return StepPlan(
+        mu,
+        steps,
+        layers,
+        q,
+        p,
+        factors,
+        sigma,
+        entry,
+        eta,
+        region_radius(mu, tol, x0_norm, steps=steps) * (1 + 1e-9),
+        float(p.largest) * top**2 * (1 + 1e-9),
+        error,
+        largest_error,
+        min(distance, trajectory(mu, tol, steps, x0_norm)[-1].distance),
+    )
+
+
+def _at(error: StepError, length: float) -> float:
+    capped = float(error.capped) * length
+    cap = capped if error.cap is None else min(capped, float(error.cap))
+    return float(error.absolute) + float(error.relative) * length + cap
+
+
+def _most(fits: Any, top: float) -> float | None:
+    """The largest power of 2^¼ times `top`, downwards, that fits; None where even a tiny one does not."""
+    value = top
+    for _ in range(160):
+        if fits(value):
+            return value
+        value *= 2**-0.25
+    return None
