@@ -15,8 +15,9 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
+import sympy
 
-from ..compiler.approximate import PiecewiseLinear, ScalarFunction, fit, from_callable, named, product_fit, scaled_fit
+from ..compiler.approximate import PiecewiseLinear, ScalarFunction, fit, named, product_fit, scaled_fit
 
 TOLERANCES = (1e-2, 1e-3, 1e-4, 1e-6)
 WEIGHTS = (0.1, 0.5, 1.0)
@@ -55,12 +56,15 @@ def decrement(mu: float) -> float:
 
 
 def variance() -> ScalarFunction:
-    p = named("sigmoid")
-    return from_callable(lambda z: p(z) * (1 - p(z)))
+    """p(1 − p), p the logistic function."""
+    p = named("sigmoid").expression
+    return ScalarFunction("p(1−p)", p * (1 - p))
 
 
 def step_size(mu: float) -> ScalarFunction:
-    return from_callable(lambda z: 2 * mu**0.5 / (2 * mu**0.5 + z**0.5))
+    """2√μ/(2√μ + √z), with the double √μ."""
+    root = 2 * sympy.Rational(*(mu**0.5).as_integer_ratio())
+    return ScalarFunction("step size", root / (root + named("sqrt").expression))
 
 
 def cases() -> Iterator[Case]:
@@ -83,8 +87,9 @@ def relu_table(tolerances: Sequence[float] = TOLERANCES) -> str:
     lines = [
         "# ReLU units for a proved sup error",
         "",
-        "Written by `python -m headwright.proofs_check.relu_table`. Ranges: |z| ≤ √(2 ln 2/μ) for p and p(1−p), z ≤ (1+μC)²/μ for the",
-        "step size; p = logistic. Paper: the unit counts in the proof of Theorem 5.2 of Giannou et al. for the same error.",
+        "Written by `python -m headwright.proofs_check.relu_table`. Ranges: |z| ≤ C = √(2 ln 2/μ) for p and p(1−p),",
+        "0 ≤ z ≤ (1+μC)²/μ for the step size; p = logistic. Paper: the unit counts in the proof of Theorem 5.2 of",
+        "Giannou et al. for the same error. These are 4/ε for p(1−p), 2/ε for p and the step size, and 1/ε² for products.",
         "The last column is n²·bound over (∫√|f″|)²/16, the law of the best n pieces, at the smallest error.",
         "",
         f"| function | μ | proved units for {errors} | paper | n²·bound / law |",
@@ -110,14 +115,15 @@ def _scaled() -> list[str]:
         "| s | μ | error | one layer | two layers: fit, then product |",
         "|---|---|---|---|---|",
     ]
-    root = from_callable(lambda z: variance()(z) ** 0.5)
+    root = ScalarFunction("√(p(1−p))", sympy.sqrt(variance().expression))
     for label, s, top in (("√(p(1−p))", root, 0.5), ("p(1−p)", variance(), 0.25)):
         for mu in WEIGHTS:
             for tol in (1e-1, 1e-2, 1e-3):
                 one = scaled_fit(s, (-reach(mu), reach(mu)), (-1, 1), tol)
                 first = fit(s, -reach(mu), reach(mu), tol=tol / 2)
                 second = product_fit((0, top + tol / 2), (-1, 1), tol / 2)
-                lines.append(f"| {label} | {mu} | {tol:.0e} | {len(one.units())} | {len(first.units())} + {len(second.units())} |")
+                two = f"{len(first.units())} + {len(second.units())}"
+                lines.append(f"| {label} | {mu} | {tol:.0e} | {len(one.units())} | {two} |")
     return lines
 
 

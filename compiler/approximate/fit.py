@@ -25,6 +25,7 @@ from .scalar_function import ApproximationError, BoundedFunction, ScalarFunction
 
 Shape = Literal["shifted", "interpolating"]
 Number = int | float | Fraction
+Points = tuple[tuple[Fraction, ...], tuple[Fraction, ...]]
 _SMALL = 64
 """Up to so many pieces, several starts are tried to save one unit, and the error is evened out."""
 
@@ -128,7 +129,7 @@ class Search:
             if path is None:
                 break
             even = self._even(path.n_pieces, path.n_units, eps) if path.n_pieces <= _SMALL else None
-            last = self._proved(even or path, float(tol))
+            last = self.proved(*self._rounded(even or path), goal=float(tol))
             if last.bound <= tol:
                 return last
             eps *= min(0.999, float(tol / last.bound) * 0.9999)
@@ -140,10 +141,22 @@ class Search:
         exact = self._parabola(None, pieces)
         if exact is not None:
             return exact
+        return self.proved(*self.draft(pieces))
+
+    def draft(self, pieces: int) -> Points:
+        """Knots and values of the best fit with so many pieces, without a proof."""
         path = self._even(pieces, pieces, None)
         if path is None:
             raise NotProved(float(self.lo or 0), f"{pieces} pieces are too few for what is asked,")
-        return self._proved(path)
+        return self._rounded(path)
+
+    def proved(self, knots: Sequence[Fraction], values: Sequence[Fraction], goal: float = math.inf) -> PiecewiseLinear:
+        """The fit with these knots and values, and its bound."""
+        bound, how = prove(self.f, self.lo, self.hi, knots, values, goal)
+        return PiecewiseLinear(self.f.name, self.lo, self.hi, tuple(knots), tuple(values), bound, how)
+
+    def _rounded(self, path: Path) -> Points:
+        return rounded(path, {x: self._kept(x) for x in self.keep}, (self.lo, self.hi))
 
     def _parabola(self, tol: Fraction | None, pieces: int | None) -> PiecewiseLinear | None:
         """The known optimum for a·z² + b·z + c: n equal pieces, error |a|·h²/8 (twice that if it must meet f at the knots)."""
@@ -162,15 +175,10 @@ class Search:
             knots = (self.lo, *(Fraction(float(t)) for t in inner), self.hi)
             move = 0 if self.interpolating else -curve * (width / n) ** 2 / 8
             values = tuple(self._kept(t) + move for t in knots)
-            bound, how = prove(self.f, self.lo, self.hi, knots, values)
-            if tol is None or bound <= tol:
-                return PiecewiseLinear(self.f.name, self.lo, self.hi, knots, values, bound, how)
+            found = self.proved(knots, values)
+            if tol is None or found.bound <= tol:
+                return found
             n += 1
-
-    def _proved(self, path: Path, goal: float = math.inf) -> PiecewiseLinear:
-        knots, values = rounded(path, {x: self._kept(x) for x in self.keep}, (self.lo, self.hi))
-        bound, how = prove(self.f, self.lo, self.hi, knots, values, goal)
-        return PiecewiseLinear(self.f.name, self.lo, self.hi, knots, values, bound, how)
 
     def _kept(self, x: Fraction) -> Fraction:
         """f(x), exactly where it is rational, else the nearest double."""

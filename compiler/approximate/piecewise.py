@@ -41,7 +41,8 @@ class ReluUnits:
         return len(self.units)
 
     def __call__(self, z: Fraction) -> Fraction:
-        return self.constant + sum((u.weight * max(Fraction(0), u.direction * (z - u.knot)) for u in self.units), Fraction(0))
+        active = (u for u in self.units if (z > u.knot) == (u.direction > 0))
+        return self.constant + sum((u.weight * u.direction * (z - u.knot) for u in active), Fraction(0))
 
     def rounding(self, dtype: str, lo: Fraction, hi: Fraction) -> Fraction:
         """A bound on the error of the sum in floating point, for every floating-point z in [lo, hi], whatever the order.

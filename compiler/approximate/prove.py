@@ -111,12 +111,13 @@ class _Prover:
             return
         low, high, slope = t[:-1].copy(), t[1:].copy(), np.diff(v) / np.diff(t)
         right = self.f.numpy(high, 1) > slope
+        turns = (self.f.numpy(low, 1) > slope) != right
         for _ in range(60):
             middle = low + (high - low) / 2
             same = (self.f.numpy(middle, 1) > slope) == right
             low, high = np.where(same, low, middle), np.where(same, middle, high)
-        for a, b, c in zip(knots, knots[1:], low, strict=False):
-            if a < Fraction(float(c)) < b:
+        for a, b, c, turn in zip(knots, knots[1:], low, turns, strict=False):
+            if turn and a < Fraction(float(c)) < b:
                 self._turns[a, b] = Fraction(float(c))
 
     def piece(self, a: Fraction | None, b: Fraction | None, line: _Piece) -> tuple[Fraction, str]:

@@ -1,12 +1,12 @@
 """s(z)·a in one hidden layer, straight from the rows z and a.
 
 With Φ′ = s,   Φ(z + ha) − Φ(z − ha) = 2h·a·s(z) + (ha)³s″(z)/3 + …,   so s(z)·a is a difference of ridge functions.
-Several h are combined so that the next orders cancel (Richardson), and every Φ is replaced by an optimal piecewise-linear
-fit:
+Several h are combined so that the next orders cancel (Richardson), and every Φ is replaced by an optimal fit:
 
     value = Σ_k c_k/(2h_k) · [F_k(z + h_k a) − F_k(z − h_k a)]
 
-Error: Σ |c_k|·sup|F_k − Φ|/h_k, plus what is left of the series, enclosed from Taylor coefficients of s. At a = 0 the value is 0.
+Error: Σ |c_k|·sup|F_k − Φ|/h_k, plus what is left of the series, enclosed from Taylor coefficients of s. At a = 0 the
+value is 0.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from typing import Any
 import numpy as np
 
 from .enclosure import above, fraction
-from .fit import Search
+from .fit import Points, Search
 from .integral import ORDER, Integral
 from .piecewise import PiecewiseLinear
 from .plane import Number, PlaneUnit, PlaneUnits
-from .prove import NotProved, refuse
+from .prove import NotProved, estimate, refuse
 from .sample import check_defined
 from .scalar_function import ApproximationError, ScalarFunction
 
@@ -111,19 +111,20 @@ class _Ridge:
         bend = np.sqrt(np.abs(s.numpy(z, 1)))
         self._z = z
         self._mass = np.concatenate([[0.0], np.cumsum((bend[1:] + bend[:-1]) / 2 * np.diff(z))])
+        self._drafts: dict[tuple[Fraction, int], tuple[Points, float]] = {}
         self._fits: dict[tuple[Fraction, int], PiecewiseLinear] = {}
 
     def _widest(self) -> tuple[Fraction, Integral]:
         """The largest step worth a look (s must stay smooth that far outside the range), and Φ that far."""
-        widest = Fraction(2) / self.reach
-        for _ in range(40):
-            margin = widest * self.reach
+        smallest = Fraction(1, 1024)
+        for margin in (*(Fraction(2, 2**k) for k in range(6)), smallest):
             try:
                 check_defined(self.s, self.low - margin, self.high + margin)
                 ends = min(self.low - margin, Fraction(0)), max(self.high + margin, Fraction(0))
-                return widest, Integral(self.s, *ends)
+                return margin / self.reach, Integral(self.s, *ends)
             except NotProved:
-                widest /= 2
+                if margin > 1:  # is it smooth at all?
+                    Integral(self.s, min(self.low, Fraction(0)), max(self.high, Fraction(0)))
         raise NotProved(float(self.low), f"{self.s.name} is not smooth on the closed range")
 
     def best(self, most_steps: int) -> ScaledFit:
@@ -176,26 +177,40 @@ class _Ridge:
         return float(np.abs(value).max())
 
     def _fitted(self, steps: tuple[Fraction, ...], pieces: tuple[int, ...]) -> ScaledFit | None:
+        """The plan carried out, with a few more pieces where drafts miss the tolerance; proved once drafts meet it."""
         weights = tuple(Fraction(float(c)) for c in richardson(steps))
         smooth = self.smooth_error(steps, weights)
         if smooth >= self.tol:
             return None
-        fits = list(map(self._fit, steps, pieces))
+        counts = list(pieces)
+        load = [float(abs(c) / h) for c, h in zip(weights, steps, strict=True)]
         for _ in range(4 * len(steps)):
-            parts = [abs(c) * f.bound / h for c, h, f in zip(weights, steps, fits, strict=True)]
-            bound = above(smooth + sum(parts))
-            if bound <= self.tol:
-                return ScaledFit(
-                    self.s.name, (self.low, self.high), self.reach, steps, weights, tuple(fits), smooth, bound
-                )
-            worst = max(range(len(steps)), key=lambda k: parts[k] / fits[k].n_pieces)
-            fits[worst] = self._fit(steps[worst], fits[worst].n_pieces + max(1, fits[worst].n_pieces // 50))
+            parts = [q * self._draft(h, n)[1] for q, h, n in zip(load, steps, counts, strict=True)]
+            if float(smooth) + sum(parts) <= self.tol:
+                fits = tuple(self._proved(h, n) for h, n in zip(steps, counts, strict=True))
+                rest = sum((abs(c) * f.bound / h for c, h, f in zip(weights, steps, fits, strict=True)), Fraction(0))
+                bound = above(smooth + rest)
+                if bound <= self.tol:
+                    return ScaledFit(self.s.name, (self.low, self.high), self.reach, steps, weights, fits, smooth, bound)
+            worst = max(range(len(steps)), key=lambda k: parts[k] / counts[k])
+            counts[worst] += max(1, counts[worst] // 50)
         return None
 
-    def _fit(self, h: Fraction, pieces: int) -> PiecewiseLinear:
+    def _search(self, h: Fraction) -> Search:
+        margin = h * self.reach
+        return Search(self.integral, self.low - margin, self.high + margin, flat=False)
+
+    def _draft(self, h: Fraction, pieces: int) -> tuple[Points, float]:
+        """A fit of Φ on the range of step h, and the error seen at some points."""
+        if (h, pieces) not in self._drafts:
+            search = self._search(h)
+            points = search.draft(pieces)
+            self._drafts[h, pieces] = points, estimate(self.integral, search.lo, search.hi, *points)
+        return self._drafts[h, pieces]
+
+    def _proved(self, h: Fraction, pieces: int) -> PiecewiseLinear:
         if (h, pieces) not in self._fits:
-            margin = h * self.reach
-            self._fits[h, pieces] = Search(self.integral, self.low - margin, self.high + margin, flat=False).for_pieces(pieces)
+            self._fits[h, pieces] = self._search(h).proved(*self._draft(h, pieces)[0])
         return self._fits[h, pieces]
 
     def smooth_error(self, steps: tuple[Fraction, ...], weights: tuple[Fraction, ...]) -> Fraction:

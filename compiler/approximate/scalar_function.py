@@ -14,6 +14,7 @@ import sympy
 from ..errors import CompileError, Location
 from .enclosure import FLOATS, Intervals, intervals
 from .taylor import Series, Tape, Unsupported, tape
+from .traced import Traced
 
 Z = sympy.Symbol("z", real=True)
 """The variable of every ScalarFunction."""
@@ -128,8 +129,7 @@ def from_callable(fn: Any, where: Location | None = None) -> ScalarFunction | Bo
 
     fn may be a ScalarFunction or the result of `hw_bounded`; a name; a sympy expression in one symbol, or a sympy Lambda;
     a function of numpy, math or torch known by its name (np.tanh, math.exp); or a callable, which is called once on a
-    sympy symbol, so
-    anything made of + − × ÷, powers and sympy functions works. Floats inside are taken as the exact rationals that they
+    sympy symbol, so anything made of + − × ÷, powers, sympy functions and numpy's elementary functions works. Floats inside are taken as the exact rationals that they
     are, and an exponent 0.5 as a square root.
 
     Raises ApproximationError, with what was tried and the fix, for anything else.
@@ -156,7 +156,7 @@ def from_callable(fn: Any, where: Location | None = None) -> ScalarFunction | Bo
     if module in _LIBRARIES and _SAME.get(name, name) in _NAMED:
         return named(name)
     try:
-        result = fn(Z)
+        result = _run(fn)
     except Exception as error:  # whatever the user's code raises is the reason that we report
         raise _refuse(name, f"calling it on a sympy symbol raised {type(error).__name__}: {error}", where) from error
     if isinstance(result, int | float | Fraction):
@@ -167,6 +167,20 @@ def from_callable(fn: Any, where: Location | None = None) -> ScalarFunction | Bo
         raise _refuse(name, f"called on a sympy symbol it returned {type(result).__name__}, not an expression", where)
     label = str(result) if name == "<lambda>" else name
     return _checked(label, result, where)
+
+
+def _run(fn: Any) -> Any:
+    """fn on a symbol; if that fails, on a number that numpy functions accept. The first failure is the one to report."""
+    try:
+        return fn(Z)
+    except Exception:
+        try:
+            result = fn(Traced(Z))
+        except Exception:
+            result = None
+        if not isinstance(result, Traced):
+            raise
+        return sympy.sympify(result.expression)
 
 
 def _checked(name: str, expression: sympy.Expr, where: Location | None) -> ScalarFunction:

@@ -104,7 +104,7 @@ def _multiply(a: Series, b: Series) -> Series:
 
 def _power(field: Field, u: Series, r: Fraction, order: int) -> Series:
     """uʳ. Nonnegative integers by products, so that u may contain 0; the first coefficient by the field's own power."""
-    if r.denominator == 1 and 0 <= r <= 8:
+    if r.denominator == 1 and 0 <= r <= 64:
         y = u
         for _ in range(int(r) - 1):
             y = _multiply(y, u)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 from fractions import Fraction
 
@@ -42,7 +43,7 @@ def errors(f: ScalarFunction, approximation: PiecewiseLinear, n: int = 300) -> l
     lo = approximation.lo if approximation.lo is not None else knots[0] - 30
     hi = approximation.hi if approximation.hi is not None else knots[-1] + 30
     points = {lo + (hi - lo) * k / n for k in range(n + 1)} | set(knots[:80])
-    points |= {(a + b) / 2 for a, b in zip(knots[:80], knots[1:81], strict=False)}
+    points |= {(a + b) / 2 for a, b in itertools.pairwise(knots[:80])}
     g = sympy.lambdify(Z, f.expression, "mpmath")
     with mpmath.workdps(40):
         number = lambda q: mpmath.mpf(q.numerator) / q.denominator  # noqa: E731
@@ -255,6 +256,8 @@ def test_callables_are_read_by_running_them_on_a_symbol() -> None:
     assert f.expression.has(sympy.sqrt(Z)) and not f.expression.atoms(sympy.Float)
     assert f(np.array([4.0]))[0] == pytest.approx(2 * mu**0.5 / (2 * mu**0.5 + 2), rel=1e-15)
     assert from_callable(np.tanh) == from_callable("tanh") == from_callable(math.tanh) == named("tanh")
+    numpy_one = from_callable(lambda z: np.float64(2) * np.exp(-z) / (1 + np.maximum(z, 0)) ** 2)
+    assert numpy_one.expression == 2 * sympy.exp(-Z) / (1 + sympy.Max(0, Z)) ** 2
     x, q = sympy.symbols("x q")
     assert from_callable(x**2).expression == from_callable(sympy.Lambda(q, q**2)).expression == Z**2
     assert SIGMOID(named("square")).expression == SIGMOID.expression.subs(Z, Z**2)
@@ -265,6 +268,8 @@ def test_callables_are_read_by_running_them_on_a_symbol() -> None:
     [
         (lambda z: z if z > 0 else 0, "calling it on a sympy symbol raised TypeError"),
         (lambda z: [z], "returned list"),
+        (lambda z: math.exp(z), "Cannot convert expression to float"),
+        (lambda z: np.floor(z), "TypeError"),
         (lambda z: sympy.gamma(z), "no rule for gamma"),
         (lambda z: sympy.sign(z), "jumps"),
         (sympy.Symbol("a") * sympy.Symbol("b"), "the symbols a, b"),
@@ -293,9 +298,13 @@ def test_a_bound_on_the_second_derivative_is_enough() -> None:
         fit(hw_bounded(math.sin, second_derivative=1, evaluation_error=0.1), 0, 6, tol=1e-3)
 
 
-@pytest.mark.parametrize("expression", [sympy.exp(Z), 1 / (1 + sympy.exp(-Z)), sympy.sqrt(Z), Z ** sympy.Rational(-2, 3), sympy.log(Z),
-                                        sympy.sin(Z) * sympy.cos(2 * Z), sympy.atan(Z), sympy.tanh(Z), sympy.erf(Z), Z**5, Z**-2,
-                                        sympy.pi**Z + sympy.E])  # fmt: skip
+ENCLOSED = [
+    sympy.exp(Z), 1 / (1 + sympy.exp(-Z)), sympy.sqrt(Z), Z ** sympy.Rational(-2, 3), sympy.log(Z), sympy.atan(Z),
+    sympy.tanh(Z), sympy.sin(Z) * sympy.cos(2 * Z), sympy.erf(Z), Z**5, Z**-2, sympy.pi**Z + sympy.E,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("expression", ENCLOSED)
 def test_taylor_coefficients_enclose_the_derivatives(expression: sympy.Expr) -> None:
     f = from_callable(expression)
     at = sympy.Rational(7, 10)
@@ -358,15 +367,14 @@ def test_a_scaled_function_takes_one_hidden_layer(tol: float, most: int) -> None
     assert units(Fraction(1, 3), Fraction(0)) == 0
     assert found.smooth < found.bound
     for z1, a1 in ((Fraction(1, 3), Fraction(1, 2)), (Fraction(-3, 2), Fraction(-1))):
-        direct = sum(
-            (c / (2 * h) * (f(z1 + h * a1) - f(z1 - h * a1)) for c, h, f in zip(found.weights, found.steps, found.fits, strict=True)),
-            Fraction(0),
-        )
+        direct = Fraction(0)
+        for c, h, f in zip(found.weights, found.steps, found.fits, strict=True):
+            direct += c / (2 * h) * (f(z1 + h * a1) - f(z1 - h * a1))
         assert direct == units(z1, a1) == found.units(with_linear=False)(z1, a1) + found.linear * a1
 
 
 def test_a_function_that_is_not_smooth_is_not_scaled_in_one_layer() -> None:
-    with pytest.raises(ApproximationError, match="smooth|enclosed"):
+    with pytest.raises(ApproximationError, match=r"smooth|enclosed"):
         scaled_fit(from_callable(lambda z: 1 + abs(z)), (-1, 1), (-1, 1), 1e-2)
 
 
