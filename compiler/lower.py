@@ -340,7 +340,8 @@ class _Lowering:
         if fit.assumed:
             self.assumed.add(source)
         error = self.errors[source]
-        reach = Fraction(max(abs(usual.lo), abs(usual.hi)) + error.entry) if usual.finite else None
+        most = max(abs(usual.lo), abs(usual.hi)) + error.entry
+        reach = Fraction(most) if most < float("inf") else None
         table = fit.units if sign is None else gated(fit, reach, self.graph.describe(index), node.where)
         args = (self.meaning[source],) if sign is None else (self.meaning[source], self.meaning[sign])
         made = self.units(index, table, args)
@@ -393,8 +394,11 @@ class _Lowering:
                 self.demand_range(index, node, source)
         if stated:
             self.stay_inside(z, inner)
-        slack = Fraction(self.errors[z].entry)
+        # a domain that the program gives holds for the network's own values too: each run checks it
+        slack = Fraction(0) if stated else Fraction(self.errors[z].entry)
         low, high = inner.attr.domain if stated else (Fraction(self.usual[z].lo), Fraction(self.usual[z].hi))
+        if high - low + 2 * slack > _WIDEST:
+            return False
         reach = Fraction(up(self.usual[a].size.entry + self.errors[a].entry))
         tol = inner.attr.tol * reach if inner.op == "pointwise" and inner.attr.tol is not None else self.tolerance(index)
         text = f"{function.name} · {self.graph.describe(a)}"
@@ -468,6 +472,9 @@ class _Lowering:
             if s.node in above and not self.ranges[s.node].finite
         ]
 
+
+#: On wider ranges of z, f(z) a takes two layers: the fit of one would need a long time.
+_WIDEST = 64
 
 _ZERO = Size(0.0, 0.0, 0.0, 0.0)
 
