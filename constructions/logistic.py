@@ -33,6 +33,10 @@ def spread(z: Any) -> Any:
     return 1 / (sympy.exp(z / 2) + sympy.exp(-z / 2))
 
 
+def _logistic(z: Any) -> Any:
+    return 1 / (1 + sympy.exp(-z))
+
+
 def _step_size(mu: Fraction) -> Any:
     root = 2 * sympy.sqrt(sympy.Rational(mu.numerator, mu.denominator))
 
@@ -55,13 +59,13 @@ def _newton_step(A, U, c, x, plan):
         scale = q[0]
     else:
         h, f, m, scale = plan.factors.h, plan.factors.f, plan.factors.m, plan.factors.c
+        # equal products are written in different ways, so that none of them is stored to be shared
         w = g + (h[1] / n) * (U.T @ k) + (h[2] / n) * (B.T @ k)
         meeting = g @ g + (h[1] / n) * (k @ k) + (h[2] / n) * (k @ (B @ g))  # g·w
-        M = U + m[1] * B + (m[2] / n) * (U @ (U.T @ B)) + (m[3] / n) * (U @ (B.T @ B))
-        F = B + (f[0] / f[1]) * U + (f[2] / f[1] / n) * (U @ (U.T @ B)) + (f[3] / f[1] / n) * (U @ (B.T @ B))
-        F = F + (f[4] / f[1] / n) * (B @ (B.T @ B))
-        # g·(m S)… needs U m(S) g, again a layer early
-        row = k + (m[1] / n) * (U @ (U.T @ k)) + (m[2] / n) * (B @ (U.T @ k)) + (m[3] / n) * (B @ (B.T @ k))
+        M = U + m[1] * B + (m[2] / n) * (U @ (U.T @ B)) + (m[3] / n) * ((U @ B.T) @ B)
+        f0, f2, f3, f4 = (f[i] / f[1] for i in (0, 2, 3, 4))
+        F = B + f0 * U + (f2 / n) * (B @ (U.T @ U)) + (f3 / n) * (B @ (U.T @ B)) + (f4 / n) * (B @ (B.T @ B))
+        row = k + (m[1] / n) * ((U @ U.T) @ k) + (m[2] / n) * ((B @ U.T) @ k) + (m[3] / n) * ((B @ B.T) @ k)  # M g
         v = w + (f[1] / scale / n) * (F.T @ (M @ w))
         decrement = scale * meeting + (f[1] / n) * (row @ (F @ w))
     top = Fraction(plan.decrement_range)
@@ -74,15 +78,18 @@ def _states(A, y, x, plan, zero):
     bounded(A, rows=1.0, fix=_ROWS)
     signs(y)
     radius = Fraction(plan.radius)
-    if zero:
-        U, c = A / 2, -y / 2
+    n_tokens = ones("n")
+    z = None if zero else A @ x
     for step in range(plan.steps):
-        if step or not zero:
-            z = A @ x
-            bounded(z, within=(-radius, radius), fix="‖x_t‖ is bounded for data with ‖a_i‖ ≤ 1: see _ROWS")
-            c = apply(lambda t: 1 / (1 + sympy.exp(-t)), z, domain=(-radius, radius), tol=plan.sigma) - (ones("n") + y) / 2
+        if z is None:
+            U, c = A / 2, -y / 2
+        else:
+            bounded(z, within=(-radius, radius), fix=_ROWS)
+            c = apply(_logistic, z, domain=(-radius, radius), tol=plan.sigma) - (n_tokens + y) / 2
             U = diag(apply(spread, z, domain=(-radius, radius), tol=plan.entry)) @ A
         v, eta, scale = _newton_step(A, U, c, x, plan)
+        if step + 1 < plan.steps:  # A x of the next step in the layer that makes x
+            z = A @ x - (scale * eta) * (A @ v)
         x = x - (scale * eta) * v
     return x
 

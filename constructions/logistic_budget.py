@@ -121,9 +121,11 @@ def _accuracies(
         return None
     share = 0.3 if steps > first else 0.95
     eta = _most(lambda e: worst(0.0, 0.0, e, 0) <= alone + share * (goal - alone), goal)
-    limit = 0.24 * float(_reach(tol)) / sqrt(d)  # so that the spectrum of ÛᵀÛ/n stays inside
+    limit = 0.499 * (sqrt(1 + float(_reach(tol))) - 1) / sqrt(d)  # so that the spectrum of ÛᵀÛ/n stays inside
     choices = []
-    for part in (0.3, 0.15, 0.08, 0.04, 0.02) if eta is not None else ():
+    if steps <= first:  # no step approximates σ or √(p(1 − p))
+        choices.append((0.0, 0.0, 0.0))
+    for part in (0.3, 0.15, 0.08, 0.04, 0.02) if eta is not None and not choices else ():
         sigma = _most(lambda e, part=part: float(budget(e, 0.0, eta, largest).error.absolute) <= part * goal, goal)
         entry = None if sigma is None else _most(lambda e, s=sigma: worst(s, e, eta, first) <= 0.98 * goal, min(limit, 0.1))
         if entry is not None:
@@ -131,7 +133,8 @@ def _accuracies(
     if not choices or eta is None:
         return None
     _, sigma, entry = min(choices)
-    largest_error = max(worst(sigma, entry, eta, first), worst(0.0, 0.0, eta, 0) if first else 0.0)
+    exact_first = worst(0.0, 0.0, eta, 0) if first else 0.0
+    largest_error = max(worst(sigma, entry, eta, first), exact_first)
     error = budget(sigma, entry, eta, largest).error
     distance = trajectory(mu, error, steps, x0_norm)[-1].distance
     top = sqrt(mu + q.upper - mu) * largest + sigma
