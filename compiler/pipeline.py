@@ -49,6 +49,9 @@ LARGE = 150
 #: How `place` may value rows: computed values dear or cheap (they may reuse dead rows), sizes as they are or alike.
 TASTES = tuple(Taste(computed, alike) for alike in (False, True) for computed in (1.5, 0.5))
 
+#: A taste for programs whose units fix the orientation of many blocks.
+AHEAD = Taste(ahead=True)
+
 
 @dataclass(frozen=True)
 class Compilation:
@@ -180,7 +183,8 @@ def schedules(plan: Plan) -> Iterator[Schedule]:
     else:
         combinations = [(False,) * len(free), (True,) * len(free)]
     seen = set()
-    for combination, taste in product(combinations, TASTES):
+    units = any(value.units is not None for value in plan.values.values())
+    for combination, taste in product(combinations, (AHEAD, *TASTES) if units else TASTES):
         picked = dict(zip(free, combination, strict=True))
         placement = place(plan, tuple(picked.get(atom, False) for _, atom, _ in plan.outputs), taste)
         for scheduled in (schedule(placement, late=False), schedule(placement, late=True)):

@@ -29,11 +29,12 @@ def is_identity(copy: Copy) -> bool:
 
 @dataclass(frozen=True)
 class Taste:
-    """What a row is worth when blocks are chosen: the price of a computed row (an input's is 1), and whether all
-    named dimensions count alike instead of by their sizes."""
+    """What a row is worth when blocks are chosen: the price of a computed row (an input's is 1), whether all named
+    dimensions count alike instead of by their sizes, and whether the rows count that a new block will itself ask for."""
 
     computed: float = 1.5
     alike: bool = False
+    ahead: bool = False
 
 
 def place(plan: Plan, flips: tuple[bool, ...], taste: Taste) -> Placement:
@@ -216,7 +217,21 @@ class _Placing:
                     total += size_of(copy.rows, self.sizes) * len(value.units.units) / 4
                 rows = 16 if self.taste.alike and isinstance(copy.rows, str) else size_of(copy.rows, self.sizes)
                 total += rows * (self.taste.computed if computed else 1.0)
+                total += self.asked_for(copy) if computed and self.taste.ahead else 0.0
         return total
+
+    def asked_for(self, copy: Copy, seen: int = 2) -> float:
+        """About how many rows that nothing has asked for yet a computed copy will need, so many layers back."""
+        value = self.plan.values[copy.atom]
+        if value.poly is None or not seen:
+            return 0.0
+        blocks: set[Copy] = set()
+        for word, _ in self.words(copy):
+            ways = [w for w in self.all_ways(word, copy) if self.readable(w)] if word else []
+            needs = [{whole(self.plan, c) for form in (w.V, w.K, w.Q) for _, c in form} - self.demanded for w in ways]
+            blocks |= min(needs, key=lambda need: sum(size_of(c.rows, self.sizes) for c in need), default=set())
+        below = sum(self.asked_for(c, seen - 1) for c in blocks if not is_identity(c))
+        return below + sum(size_of(c.rows, self.sizes) for c in blocks)
 
     def choose(self, word: Word, coefficient: Fraction, copy: Copy) -> Term:
         best = min(self.options(word, coefficient, copy), key=self.new_rows)
