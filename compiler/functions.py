@@ -12,7 +12,7 @@ from .expr import Expr, pointwise
 from .pointwise import Pointwise
 
 
-def apply(fn: Any, value: Any, domain: tuple[float, float], tol: float | None = None) -> Any:
+def apply(fn: Any, value: Any, domain: tuple[Any, Any], tol: Any | None = None) -> Any:
     """fn of every entry of `value`, compiled to ReLU units with a proved error of at most `tol` on `domain`.
 
     fn: a callable of one number that also works on a sympy symbol (made of + − × ÷ ** and sympy functions), a function of

@@ -48,7 +48,8 @@ class OutputSpec:
 class Fact:
     """Something the user states about a value: kind is "symmetric", or with `bounds` (lo, hi) "spectrum" (eigenvalues
     inside), "interval" (inside or on the ends) or "interval or 0" (the same, or zero); of entries "within" (inside or on
-    the ends) or "signs" (−1 or 1); "rows": every row's Euclidean norm is at most hi."""
+    the ends) or "signs" (−1 or 1); "rows": every row's Euclidean norm is at most hi;
+    "norm": the Frobenius norm is."""
 
     kind: str
     node: int

@@ -122,9 +122,9 @@ class _Lowering:
                     return f, inner.args[0], a
                 continue
             sources = self.formulas[f].sources
-            if len(sources) == 1 and sources[0] not in self.signs and not self.positionwise[sources[0]]:
-                if is_linear(self.formulas[f].expression, sources[0]) is None:
-                    return f, sources[0], a
+            single = len(sources) == 1 and sources[0] not in self.signs and not self.positionwise[sources[0]]
+            if single and is_linear(self.formulas[f].expression, sources[0]) is None:
+                return f, sources[0], a
         return None
 
     def needed(self) -> set[int]:
@@ -388,7 +388,8 @@ class _Lowering:
         f, z, a = self.scaled_source(index) or (0, 0, 0)
         inner, shape = self.graph.nodes[f], shape_of(node, self.sizes)
         stated = inner.op == "pointwise" and inner.attr.domain is not None
-        function = inner.attr.function if stated else of_one(self.formulas[f].expression, z, show(self.graph, self.formulas[f].expression))
+        formula = self.formulas[f].expression
+        function = inner.attr.function if stated else of_one(formula, z, show(self.graph, formula))
         for source in (z, a):
             if source != z or not stated:
                 self.demand_range(index, node, source)

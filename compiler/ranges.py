@@ -168,6 +168,8 @@ def stated_range(graph: Graph, index: int, ranges: Mapping[int, Range] | None = 
             found = between(shape, *fact.bounds, found.size)
         elif fact.kind == "rows" and fact.bounds is not None:
             found = between(shape, found.lo, found.hi, smaller(shape, found.size, size(shape, row=fact.bounds[1])))
+        elif fact.kind == "norm" and fact.bounds is not None:
+            found = between(shape, found.lo, found.hi, smaller(shape, found.size, size(shape, norm=fact.bounds[1])))
         elif fact.kind in SYMMETRIC and fact.bounds is not None:
             largest = max(map(abs, fact.bounds))
             found = between(shape, found.lo, found.hi, smaller(shape, found.size, size(shape, norm=largest)))

@@ -30,16 +30,25 @@ def spectrum(
     return _stated(kind, value, (float(lo), float(hi)), fix)
 
 
-def bounded(value: Any, within: tuple[float, float] | None = None, *, rows: float | None = None, fix: str | None = None) -> Any:
-    """States how large a value can be: every entry in `within` = (lo, hi), ends included, and (or) every row's Euclidean
-    norm at most `rows`. Approximations are proved for such data; each run checks it and raises AssumptionError.
+def bounded(
+    value: Any,
+    within: tuple[Any, Any] | None = None,
+    *,
+    rows: Any | None = None,
+    norm: Any | None = None,
+    fix: str | None = None,
+) -> Any:
+    """States how large a value can be: every entry in `within` = (lo, hi), ends included; every row's Euclidean norm at
+    most `rows`; the norm of a vector (of a matrix: Frobenius) at most `norm`. Approximations are proved for such data; each
+    run checks it and raises AssumptionError.
 
     Inputs of which nothing is stated are taken to have entries in [−1, 1] where a proof needs a bound.
     """
-    if within is None and rows is None:
+    if within is None and rows is None and norm is None:
         raise ProgramError("hw.bounded states nothing", where=location_of(user_frame()), fix="pass within=(lo, hi) or rows=r")
-    for kind, bounds in (("within", within), ("rows", None if rows is None else (0.0, rows))):
-        if bounds is not None:
+    stated: tuple[tuple[str, Any], ...] = (("within", within), ("rows", (0.0, rows)), ("norm", (0.0, norm)))
+    for kind, bounds in stated:
+        if bounds is not None and bounds[1] is not None:
             lo, hi = (float(end) for end in bounds)
             if not (lo <= hi and max(abs(lo), abs(hi)) < float("inf")):
                 text = f"the interval ({lo}, {hi}) is empty or infinite"

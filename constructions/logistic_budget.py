@@ -19,7 +19,6 @@ from ..proofs_check.newton_theory import State, admissible_error, region_radius,
 from .solve_factors import Factors, cubic, factored
 
 
-
 def _reach(tol: Fraction) -> Fraction:
     """How far above 1/4, relatively, the spectrum of ÛᵀÛ/n may be: the polynomials count with it."""
     return min(max(Fraction(1, 50), 8 * tol), Fraction(1, 4))
@@ -48,6 +47,10 @@ class StepPlan:
     error: StepError
     largest: float
     distance: float
+    x0_norm: float
+
+    def __str__(self) -> str:
+        return f"{self.steps} steps of {self.layers} layers, each within {self.largest:.3g}"
 
 
 def plan_steps(name: str, mu: Any, d: int, tol: Any, steps: int | None, x0_norm: float) -> StepPlan:
@@ -126,10 +129,12 @@ def _accuracies(
     if steps <= first:  # no step approximates σ or √(p(1 − p))
         choices.append((0.0, 0.0, 0.0))
     for part in (0.3, 0.15, 0.08, 0.04, 0.02) if eta is not None and not choices else ():
-        sigma = _most(lambda e, part=part: float(budget(e, 0.0, eta, largest).error.absolute) <= part * goal, goal)
-        entry = None if sigma is None else _most(lambda e, s=sigma: worst(s, e, eta, first) <= 0.98 * goal, min(limit, 0.1))
+        found = _most(lambda e, part=part: float(budget(e, 0.0, eta, largest).error.absolute) <= part * goal, goal)
+        if found is None:
+            continue
+        entry = _most(lambda e, s=found: worst(s, e, eta, first) <= 0.98 * goal, min(limit, 0.1))
         if entry is not None:
-            choices.append((d * entry**-0.6 + sigma**-0.5, sigma, entry))  # about what the units grow like
+            choices.append((d * entry**-0.6 + found**-0.5, found, entry))  # about what the units grow like
     if not choices or eta is None:
         return None
     _, sigma, entry = min(choices)
@@ -152,7 +157,8 @@ def _accuracies(
         float(p.largest) * top**2 * (1 + 1e-9),
         error,
         largest_error,
-        min(distance, trajectory(mu, tol, steps, x0_norm)[-1].distance),
+        distance,
+        x0_norm,
     )
 
 

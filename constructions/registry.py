@@ -10,6 +10,7 @@ from typing import Any
 from ..compiler.architecture import LINEAR, Architecture
 from ..compiler.errors import CompileError
 from ..compiler.program import Program
+from ..proofs_check.newton_model import NewtonTheory
 from ..runtime.api import compile_within
 from ..runtime.compiled import Compiled
 from .claims import PaperClaim
@@ -24,6 +25,7 @@ class Variant:
     constants: Mapping[str, Any]
     optimize: str = "balanced"
     claim: PaperClaim | None = None
+    theory: NewtonTheory | None = None
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ class Construction:
         bounds = (variant.claim or self.claim).bounds(counted)
         within = {n: limit for n, limit in (("heads", bounds.heads), ("rows", bounds.rows)) if limit is not None}
         model = compile_within(variant.program, sizes, arch, optimize or variant.optimize, variant.constants, within)
-        model.bounds = bounds
+        model.bounds, model.theory = bounds, variant.theory
         model.construction = self.name
         return model
 
@@ -73,7 +75,7 @@ class Construction:
 
 
 def _library() -> dict[str, Construction]:
-    from . import first_order, least_squares, minimal, newton, polar
+    from . import first_order, least_squares, logistic, logistic_descent, minimal, newton, polar
 
     found = [
         *newton.CONSTRUCTIONS,
@@ -81,6 +83,8 @@ def _library() -> dict[str, Construction]:
         *minimal.CONSTRUCTIONS,
         *first_order.CONSTRUCTIONS,
         *polar.CONSTRUCTIONS,
+        *logistic.CONSTRUCTIONS,
+        *logistic_descent.CONSTRUCTIONS,
     ]
     return {construction.name: construction for construction in found}
 

@@ -75,6 +75,8 @@ def _given(graph: Graph, fact: Fact) -> str:
     lo, hi = fact.bounds
     if fact.kind == "rows":
         return f"rows of {name} at most {hi:g}"
+    if fact.kind == "norm":
+        return f"‖{name}‖ at most {hi:g}"
     return f"{name} ∈ {{−1, 1}}" if fact.kind == "signs" else f"{name} in [{lo:.6g}, {hi:.6g}]"
 
 
@@ -178,7 +180,10 @@ def _check_product(units: Units, approximation: Approximation) -> Verdict:
 def _check_scaled(units: Units, approximation: Approximation) -> Verdict:
     """f(z) a: made once more, with its proof, from the function and the domain; the units have to come out the same."""
     function = function_from_text(approximation.text, approximation.expression)
-    found = scaled_fit(function, *approximation.domain, approximation.tol)  # type: ignore[arg-type]
+    (z_lo, z_hi), (a_lo, a_hi) = approximation.domain
+    if z_lo is None or z_hi is None or a_lo is None or a_hi is None:
+        return Unknown("an argument is not bounded")
+    found = scaled_fit(function, (z_lo, z_hi), (a_lo, a_hi), approximation.tol)
     if plane_units(found, units.name) != units:
         return Unknown("the units are not those of the fit that is proved")
     how = "Φ′ = f: pieces of every fit of Φ enclosed, what is left of the Taylor series enclosed"

@@ -79,4 +79,4 @@ def compile_within(
 
 def verify(model: Compiled) -> Certificate:
     """The certificate of a model: one verdict a claim (see `headwright.proofs_check`)."""
-    return verify_artifact(model.artifact, model.bounds)
+    return verify_artifact(model.artifact, model.bounds, model.theory)

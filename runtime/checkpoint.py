@@ -27,12 +27,13 @@ from ..compiler.errors import HeadwrightError, ModelFolderError
 from ..compiler.graph import check_graph
 from ..compiler.weights import LayerWeights
 from ..proofs_check.bounds import Bounds
+from ..proofs_check.newton_model import NewtonTheory
 from . import atomic
 from .codec import from_json, to_json
 from .compiled import Compiled
 
 FORMAT = "headwright model"
-VERSION = 1
+VERSION = 2
 MODEL, README, MANIFEST = "model.json", "README.txt", "manifest.json"
 _OURS = "pass a folder made by `headwright compile`"
 _AGAIN = "compile the model again, or copy the folder again from its source"
@@ -211,6 +212,7 @@ def _to_dict(model: Compiled) -> dict[str, Any]:
         "construction": model.construction,
         "constants": {name: _text(value) for name, value in model.constants.items()},
         "bounds": to_json(model.bounds),
+        "theory": to_json(model.theory),
         "artifact": artifact,
         "distinct_layers": [to_json(layer) for layer in model.artifact.unique_layers],
         "order": model.artifact.order,
@@ -228,6 +230,7 @@ def _from_dict(data: Mapping[str, Any]) -> Compiled:
     model = Compiled(artifact, None, from_json(dict[str, str], data["constants"]))
     model.construction = from_json(str | None, data["construction"])
     model.bounds = from_json(Bounds | None, data["bounds"])
+    model.theory = from_json(NewtonTheory | None, data["theory"])
     return model
 
 

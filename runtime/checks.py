@@ -32,7 +32,7 @@ def check_facts(graph: Graph, prepared: Prepared) -> None:
 
 def _check_fact(graph: Graph, fact: Fact, value: np.ndarray, slack: float) -> None:
     name = graph.describe(fact.node)
-    if fact.kind in ("within", "rows", "signs"):
+    if fact.kind in ("within", "rows", "norm", "signs"):
         _check_bounds(graph, fact, value, slack)
         return
     scale = float(np.abs(value).max(initial=0.0))
@@ -73,6 +73,9 @@ def _check_bounds(graph: Graph, fact: Fact, value: np.ndarray, slack: float) -> 
     elif fact.kind == "rows":
         norms = np.sqrt((value**2).sum(axis=1, keepdims=True))
         wrong, expected, value = norms > hi + allowed, f"rows of norm at most {hi:.6g}", norms
+    elif fact.kind == "norm":
+        value = np.sqrt((value**2).sum(keepdims=True))
+        wrong, expected = value > hi + allowed, f"a norm of at most {hi:.6g}"
     else:
         wrong, expected = (value < lo - allowed) | (value > hi + allowed), f"entries within [{lo:.6g}, {hi:.6g}]"
     if wrong.any():

@@ -29,6 +29,7 @@ from .views import LayerView, views
 if TYPE_CHECKING:
     from ..compiler.program import Program
     from ..proofs_check.bounds import Bounds
+    from ..proofs_check.newton_model import NewtonTheory
 
 
 class ExactModel:
@@ -76,6 +77,7 @@ class Compiled:
         self.name = artifact.graph.name
         self.construction: str | None = None  # set by `Construction.compile`
         self.bounds: Bounds | None = None  # the figures of the paper's claim at these sizes, if one is cited
+        self.theory: NewtonTheory | None = None  # what follows for the iterates, for constructions that say so
 
     # -- sizes ---------------------------------------------------------------------------------------------
 

@@ -1,0 +1,91 @@
+"""Claims of a compiled damped Newton iteration: from the proved bounds of its units to the distance from the minimiser."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from math import sqrt
+
+from ..compiler.artifact import Artifact
+from ..compiler.errors import CompileError
+from .certificate import Claim, Proved, Refuted, Unknown, Verdict
+from .newton_budget import InversePolynomial, certified, gram_error, step_error
+from .newton_claims import theory_claims
+from .newton_lemmas import StepError
+from .newton_theory import trajectory
+
+
+@dataclass(frozen=True)
+class NewtonTheory:
+    """What a construction says of itself: T steps for f(x) = (1/n) Σ log(1 + exp(−y_i a_iᵀx)) + μ/2 ‖x‖² in d dimensions.
+
+    `solve` and `decrement` are the polynomials in H − μI that stand for H⁻¹ in the direction and in λ² (constants first),
+    on [μ, upper]. tol bounds the error of a step, distance that of the last iterate. x0_norm: of the start; 0 is x = 0.
+    """
+
+    mu: Fraction
+    d: int
+    steps: int
+    tol: Fraction
+    distance: float
+    x0_norm: float
+    solve: tuple[Fraction, ...]
+    decrement: tuple[Fraction, ...]
+    upper: Fraction
+
+    def claims(self, artifact: Artifact) -> list[Claim]:
+        """The error of every step and the distance to the minimiser, from the bounds of the fits in the artifact."""
+        bounds = fit_bounds(artifact)
+        try:
+            error, largest = self.step_errors(bounds)
+        except CompileError as failure:
+            return [Claim("step", "every step is near the exact damped Newton step", Unknown(failure.what))]
+        statement = f"every step is within {float(self.tol):.3g} of the exact damped Newton step, for all data with ‖a_i‖ ≤ 1"
+        parts = ", ".join(f"{name} ≤ {float(bound):.2g}" for name, bound in bounds.items())
+        verdict: Verdict = Proved(f"at most {largest:.3g}; a step is off by {error}, from {parts or 'polynomials alone'}")
+        if largest > self.tol:
+            verdict = Refuted(f"{largest:.6g} is possible for these bounds: {parts}")
+        claims = [Claim("step", statement, verdict)]
+        return [*claims, *theory_claims(self.mu, error, self.steps, self.distance, self.x0_norm)]
+
+    def step_errors(self, bounds: dict[str, Fraction]) -> tuple[StepError, float]:
+        """(the error of a step, its largest value on the way)."""
+        q, p = self.polynomials
+        states = trajectory(self.mu, self.tol, max(self.steps, 1), self.x0_norm)
+        largest = max(state.decrement for state in states)
+        sigma, entry, eta = (float(bounds.get(name, 0)) for name in ("sigma", "entry", "eta"))
+
+        def error_at(decrement: float, exact: bool) -> StepError:
+            return step_error(
+                self.mu,
+                gradient=0 if exact else sigma,
+                hessian=gram_error(0 if exact else entry, self.d),
+                solve=q,
+                decrement=p,
+                eta=eta,
+                largest_decrement=decrement,
+            ).error
+
+        worst = 0.0
+        for step, state in enumerate(states[: self.steps]):
+            error = error_at(state.decrement, exact=step == 0 and self.x0_norm == 0)
+            length = state.decrement / sqrt(self.mu) * (1 + 1e-12)
+            capped = float(error.capped) * length
+            capped = capped if error.cap is None else min(capped, float(error.cap))
+            worst = max(worst, (float(error.absolute) + float(error.relative) * length + capped) * (1 + 1e-12))
+        return error_at(largest, exact=False), worst
+
+    @property
+    def polynomials(self) -> tuple[InversePolynomial, InversePolynomial]:
+        q = certified(self.solve, self.mu, self.upper, self.mu)
+        return q, q if self.decrement == self.solve else certified(self.decrement, self.mu, self.upper, self.mu)
+
+
+def fit_bounds(artifact: Artifact) -> dict[str, Fraction]:
+    """The largest bounds of the fits of σ, of √(p(1 − p)) a_ij and of η in a model (proved by its approximation claims)."""
+    found: dict[str, Fraction] = {}
+    for fit in () if artifact.lowered is None else artifact.lowered.approximations:
+        name = "entry" if fit.kind == "scaled" else {"sigma": "sigma", "eta": "eta"}.get(fit.text)
+        if name is not None:
+            found[name] = max(found.get(name, Fraction(0)), fit.bound)
+    return found
