@@ -12,7 +12,7 @@ All are frozen; each pass is a function from one to the next.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TypeAlias
 
@@ -102,6 +102,7 @@ class Placement:
     terms: Mapping[Copy, tuple[tuple[Term, ...], ...]]
     encoded: tuple[Copy, ...]
     outputs: tuple[tuple[OutputSpec, Copy, bool], ...]  # (output, copy, read transposed?)
+    limits: Mapping[int, Fraction] = field(default_factory=dict)  # of values, where `damping` knows them
 
 
 @dataclass(frozen=True)
@@ -136,13 +137,14 @@ class Ref:
 
 @dataclass(frozen=True)
 class SlotTerm:
-    """One product V Kᵀ Q over slots, added to `target`."""
+    """One product V Kᵀ Q over slots, added to `target`. `misread`: what `damping` says about its key."""
 
     target: Slot
     V: Ref
     K: Ref
     Q: Ref
     coefficient: Fraction
+    misread: Fraction = Fraction(0)
 
 
 #: One term of a copy as equal alternatives, each a sum of products over slots.

@@ -28,7 +28,7 @@ _Matrix = dict[_Left, _Row]
 
 
 def merge(terms: tuple[Alternatives, ...]) -> tuple[SlotHead, ...]:
-    """The heads of one layer: of the equal alternatives, a choice with the fewest."""
+    """The heads of one layer: of the equal alternatives, a choice with the fewest, and of those one that damps rounding."""
     matrix = coefficients(_choose(terms))
     pivots, weights = _factorise(matrix)
     heads = []
@@ -40,8 +40,12 @@ def merge(terms: tuple[Alternatives, ...]) -> tuple[SlotHead, ...]:
     return tuple(heads)
 
 
-def _count(terms: list[SlotTerm]) -> int:
-    return len(_factorise(coefficients(terms))[0])
+def _price(terms: list[SlotTerm]) -> tuple[int, Fraction]:
+    """The number of heads, and how much of rounding errors the products misread (see `damping`)."""
+    misread: dict[Slot, Fraction] = {}
+    for term in terms:
+        misread[term.target] = misread.get(term.target, Fraction(0)) + term.misread
+    return len(_factorise(coefficients(terms))[0]), sum(map(abs, misread.values()), Fraction(0))
 
 
 def coefficients(terms: list[SlotTerm]) -> _Matrix:
@@ -65,11 +69,11 @@ def _choose(terms: tuple[Alternatives, ...]) -> list[SlotTerm]:
     for count in counts:
         combinations *= count
     if combinations <= 64:
-        picks = min((list(p) for p in product(*map(range, counts))), key=lambda p: (_count(chosen(p)), p))
+        picks = min((list(p) for p in product(*map(range, counts))), key=lambda p: (_price(chosen(p)), p))
         return chosen(picks)
     picks = [0] * len(terms)
     for index, count in enumerate(counts):
-        picks = min(([*picks[:index], i, *picks[index + 1 :]] for i in range(count)), key=lambda p: (_count(chosen(p)), p))
+        picks = min(([*picks[:index], i, *picks[index + 1 :]] for i in range(count)), key=lambda p: (_price(chosen(p)), p))
     return chosen(picks)
 
 

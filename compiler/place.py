@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from .algebra import Letter, Word
+from .damping import limits, misread, other_orders
 from .dims import Dim, size_of
 from .errors import ArchitectureError
 from .ir import Copy, Form, Placement, Plan, Term, whole
@@ -60,7 +61,7 @@ def place(plan: Plan, flips: tuple[bool, ...], taste: Taste) -> Placement:
         for copy, picked in chosen.items()
     }
     encoded = tuple(sorted(copy for copy in placing.demanded if copy not in terms))
-    return Placement(plan, terms, encoded, tuple(outputs))
+    return Placement(plan, terms, encoded, tuple(outputs), placing.limits)
 
 
 class _Placing:
@@ -68,6 +69,7 @@ class _Placing:
         self.plan, self.algebra, self.taste = plan, plan.algebra, taste
         self.sizes = plan.graph.sizes
         self.demanded: set[Copy] = set()
+        self.limits = limits(plan)
 
     def stored(self, letter: Letter, transposed: bool = False) -> Copy:
         """The copy whose rows hold the letter (or its transpose)."""
@@ -161,8 +163,16 @@ class _Placing:
                 self.demand(read)
         return best
 
+    def misread(self, term: Term) -> Fraction:
+        return abs(misread(self.plan, self.limits, term))
+
     def alternatives(self, word: Word, coefficient: Fraction, copy: Copy, chosen: Term) -> tuple[Term, ...]:
-        """The chosen way, then the other ways that use only copies that exist anyway."""
+        """The chosen way, then the other ways that use only copies that exist anyway; of commuting factors in another order,
+        one that damps better."""
         others = [t for t in self.options(word, coefficient, copy) if t != chosen]
+        reordered = [t for order in other_orders(self.algebra, word) for t in self.ways(order, coefficient) if self.readable(t)]
+        best = min(reordered, key=self.misread, default=chosen)
+        if self.misread(best) < self.misread(chosen):
+            others.append(best)
         usable = [t for t in others if all(whole(self.plan, c) in self.demanded for form in (t.V, t.K, t.Q) for _, c in form)]
         return (chosen, *usable)
