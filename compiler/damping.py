@@ -18,7 +18,7 @@ from itertools import permutations
 
 import numpy as np
 
-from .algebra import Algebra, Word
+from .algebra import Algebra, Poly, Word
 from .ir import Copy, Form, Plan, Term
 
 #: Leaves that the encoding writes without error.
@@ -35,7 +35,7 @@ def limits(plan: Plan) -> Mapping[int, Fraction]:
     values = sorted((v for v in plan.values.values() if v.poly is not None), key=lambda v: v.atom)
     for value in values:
         assert value.poly is not None
-        letters = {a for atom in value.poly.letters() for a in (plan.forms[atom].letters() if atom in plan.forms else {atom})}
+        letters = _letters(plan, value.poly)
         if len(letters) == 1 and value.shape[0] == value.shape[1]:
             (atom,) = letters
             point = _attracting(_coefficients(plan, value.atom))
@@ -43,10 +43,15 @@ def limits(plan: Plan) -> Mapping[int, Fraction]:
                 found.setdefault(atom, point)
     for value in values:
         if value.atom not in found and value.poly is not None:
-            letters = {a for atom in value.poly.letters() for a in (plan.forms[atom].letters() if atom in plan.forms else {atom})}
+            letters = _letters(plan, value.poly)
             if letters and letters <= found.keys():
                 found[value.atom] = sum((c * _at(plan, word, found) for word, c in value.poly), Fraction(0))
     return found
+
+
+def _letters(plan: Plan, poly: Poly) -> set[int]:
+    """The values that a polynomial reads, those inside its forms included."""
+    return {a for atom in poly.letters() for a in (plan.forms[atom].letters() if atom in plan.forms else {atom})}
 
 
 def _at(plan: Plan, word: Word, at: Mapping[int, Fraction]) -> Fraction:

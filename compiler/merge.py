@@ -71,10 +71,15 @@ def _choose(terms: tuple[Alternatives, ...]) -> list[SlotTerm]:
     if combinations <= 64:
         picks = min((list(p) for p in product(*map(range, counts))), key=lambda p: (_price(chosen(p)), p))
         return chosen(picks)
-    picks = [0] * len(terms)
-    for index, count in enumerate(counts):
-        picks = min(([*picks[:index], i, *picks[index + 1 :]] for i in range(count)), key=lambda p: (_price(chosen(p)), p))
-    return chosen(picks)
+    damped = [min((_price(list(a))[1], i) for i, a in enumerate(alternatives))[1] for alternatives in terms]
+    found = []
+    for picks in [0] * len(terms), damped:  # two places to start from: a term alone may not leave the head that it shares
+        for index, count in enumerate(counts):
+            picks = min(([*picks[:index], i, *picks[index + 1 :]] for i in range(count)), key=lambda p: (_price(chosen(p)), p))
+        found.append((_price(chosen(picks)), picks))
+        if not found[-1][0][1]:
+            break
+    return chosen(min(found)[1])
 
 
 def _factorise(matrix: _Matrix) -> tuple[list[_Row], dict[_Left, dict[int, Fraction]]]:
