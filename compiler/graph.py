@@ -67,7 +67,11 @@ class Residual:
     Put σ for every node of `roots`, σ² for every node of `squares` and 1 for every node of `ones`, all of size 1 × 1:
     then the solution times σ^`power` is 1 − r(σ²), where r = chain[-1] ∘ … ∘ chain[0] is the residual as a composition of
     polynomials (coefficients, constant first), and |r| ≤ tol on [lower, upper].
-    `known` says what the layers start from: "factor" (A with S = AᵀA) or "matrix" (S itself).
+    With `of_root` the residual is r(σ) instead, and [lower, upper] is an interval of σ.
+    `known` says what the layers start from: "factor" (A with S = AᵀA), "matrix" (S itself), or "other".
+    `target` says what is approximated: "inverse" (the solution is x(S) times what is given), "inverse_sqrt" (x(S) with
+    λ = σ²), "sign" (a polynomial in S with eigenvalues ±σ, so it has to be odd) or "polar" (of A with singular values σ).
+    `floor` is (c, p): rounding leaves about c · eps · κ^p of residual, κ = upper/lower.
     """
 
     solution: int
@@ -82,6 +86,9 @@ class Residual:
     known: str
     method: str
     where: Location | None = None
+    of_root: bool = False
+    target: str = "inverse"
+    floor: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ import torch
 
 from ...compiler.errors import CompileError
 from ...proofs_check.certificate import Verdict
+from ...proofs_check.ranges import Interval, Polynomial, image
 from .proof import prove
 from .recurrence import Recurrence
-from .rounding import Polynomial, image
 
 Target: TypeAlias = Literal["inverse", "sign", "polar", "inverse_sqrt"]
 Stability: TypeAlias = Literal["damped", "neutral", "amplified"]
@@ -58,6 +58,23 @@ class Schedule:
     def polynomials(self) -> tuple[Polynomial, ...]:
         """The residual after every step as a polynomial in the residual before it, constant first."""
         return tuple(self.iteration.recurrence.polynomial(step) for step in self.steps)
+
+    @property
+    def chain(self) -> tuple[Polynomial, ...]:
+        """The residual as a composition of polynomials, the first one in the number on `of_numbers`."""
+        return (Fraction(1), -self.start), *self.polynomials
+
+    @property
+    def of_numbers(self) -> Interval:
+        """The interval of the number of which the residual is a polynomial: what l and u bound, or its root (inverse_sqrt)."""
+        return self.iteration.recurrence.numbers(self.l, self.u)
+
+    @property
+    def method(self) -> str:
+        """How it goes, in a line."""
+        start = "I" if self.iteration.target in ("inverse", "inverse_sqrt") else "the matrix itself"
+        formula = f"R ← {self.iteration.residual}"
+        return f"{self.iteration.name}: {len(self.steps)} steps {formula} from {float(self.start):.6g} times {start}"
 
     def run(self, value: Any) -> Any:
         """The iteration on S (d, d) or A (n, d): a traced value inside a program, a numpy array, or a sympy matrix."""

@@ -16,8 +16,9 @@ from typing import Any, ClassVar
 
 import sympy
 
+from ...proofs_check.ranges import Interval, Polynomial
 from .recurrence import Recurrence, State, Step, identity_like, numbers_like
-from .rounding import Interval, Polynomial, nearest
+from .rounding import nearest
 
 __tracebackhide__ = True  # errors name the program's line, not ours
 
@@ -30,9 +31,6 @@ class _Inverse(Recurrence):
     def start(self, l: Fraction, u: Fraction) -> Fraction:
         """2/(u + l), which makes the residual smallest; 1/u where l is not known (0)."""
         return nearest(2 / (u + l)) if l else nearest(1 / u)
-
-    def spread(self, start: Fraction, l: Fraction, u: Fraction) -> Interval:
-        return Interval(1 - start * u, 1 - start * l)
 
     def polynomial(self, step: Step) -> Polynomial:
         """1 − (1 − r) Σ_k c_k r^k."""

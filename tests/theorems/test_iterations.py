@@ -16,7 +16,8 @@ import headwright as hw
 from headwright.constructions.iterations import measure
 from headwright.constructions.iterations.cubic import best_odd_cubic
 from headwright.constructions.iterations.inverse import Power, Tripling
-from headwright.constructions.iterations.rounding import Interval, image, nearest, square_root, value_at
+from headwright.constructions.iterations.rounding import nearest
+from headwright.proofs_check.ranges import Interval, image, square_root, value_at
 
 NAMES = hw.iterations.names()
 TOLERANCES = (1e-2, 1e-6, 1e-12)
@@ -297,9 +298,17 @@ def test_the_image_of_a_power_is_exact_up_to_its_rounding(power, a, b) -> None:
     assert found.hi - max(exact) <= abs(max(exact)) / 2**78 and min(exact) - found.lo <= abs(min(exact)) / 2**78
 
 
-def test_other_polynomials_are_refused() -> None:
-    with pytest.raises(ValueError, match="degree 4"):
-        image((Fraction(0), Fraction(1), Fraction(0), Fraction(0), Fraction(1)), Interval(Fraction(0), Fraction(1)))
+@given(st.lists(rationals, min_size=5, max_size=7), rationals, rationals, st.fractions(0, 1, max_denominator=32))
+def test_the_image_of_a_longer_polynomial_contains_every_value_and_is_hardly_wider(coefficients, a, b, share) -> None:
+    interval, polynomial = Interval(min(a, b), max(a, b)), tuple(coefficients)
+    found = image(polynomial, interval)
+    assert found.lo <= value_at(polynomial, interval.lo + share * (interval.hi - interval.lo)) <= found.hi
+    grid = np.linspace(float(interval.lo), float(interval.hi), 4001)
+    values = np.polynomial.polynomial.polyval(grid, np.array(polynomial, dtype=float))
+    reach = max(abs(interval.lo), abs(interval.hi))
+    curvature = sum(k * (k - 1) * abs(c) * reach ** max(k - 2, 0) for k, c in enumerate(polynomial))
+    slack = float(curvature) / 2 * (float(interval.hi - interval.lo) / 8000) ** 2 + 1e-12 * (1 + float(abs(values).max()))
+    assert float(found.hi) <= values.max() + slack and float(found.lo) >= values.min() - slack
 
 
 @given(st.fractions(min_value=Fraction(1, 10**30), max_value=10**30))
