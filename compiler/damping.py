@@ -19,10 +19,8 @@ from itertools import permutations
 import numpy as np
 
 from .algebra import Algebra, Poly, Word
+from .carried import variable
 from .ir import Copy, Form, Plan, Term
-
-#: Leaves that the encoding writes without error.
-_EXACT = ("eye", "zeros", "ones", "constant", "spread")
 
 
 def limits(plan: Plan) -> Mapping[int, Fraction]:
@@ -33,19 +31,17 @@ def limits(plan: Plan) -> Mapping[int, Fraction]:
     """
     found: dict[int, Fraction] = {}
     values = sorted((v for v in plan.values.values() if v.poly is not None), key=lambda v: v.atom)
-    for value in values:
-        assert value.poly is not None
-        letters = _letters(plan, value.poly)
+    steps = [(value, _letters(plan, value.poly)) for value in values if value.poly is not None]
+    # a variable of the user's that is overwritten comes before what else is made of it
+    for value, letters in sorted(steps, key=lambda s: [variable(s[0].name)] != [variable(plan.values[a].name) for a in s[1]]):
         if len(letters) == 1 and value.shape[0] == value.shape[1]:
             (atom,) = letters
             point = _attracting(_coefficients(plan, value.atom))
             if point is not None and plan.values[atom].leaf is None:
                 found.setdefault(atom, point)
-    for value in values:
-        if value.atom not in found and value.poly is not None:
-            letters = _letters(plan, value.poly)
-            if letters and letters <= found.keys():
-                found[value.atom] = sum((c * _at(plan, word, found) for word, c in value.poly), Fraction(0))
+    for value, letters in steps:
+        if value.poly is not None and value.atom not in found and letters and letters <= found.keys():
+            found[value.atom] = sum((c * _at(plan, word, found) for word, c in value.poly), Fraction(0))
     return found
 
 
@@ -104,17 +100,18 @@ def _simple(root: float, p: tuple[Fraction, ...]) -> Fraction:
 
 
 def misread(plan: Plan, at: Mapping[int, Fraction], term: Term) -> Fraction:
-    """The weight with which what is not symmetric in the errors of its keys enters a product with the wrong sign."""
-    keys = sum((c for c, copy in term.K if errs(plan, copy)), Fraction(0))
+    """The weight with which what is not symmetric in the errors of its keys enters a product with the wrong sign.
+
+    Rounding errors are relative to what is rounded: those of a value that tends to 0 vanish with it.
+    """
+    keys = sum((c * at.get(copy.atom, Fraction(1)) for c, copy in term.K if errs(plan, copy)), Fraction(0))
     return keys and term.coefficient * keys * _value(at, term.V) * _value(at, term.Q)
 
 
 def errs(plan: Plan, copy: Copy) -> bool:
-    """Whether a copy is of a symmetric matrix, and rounded, so that its rows need not be symmetric."""
-    if copy.atom not in plan.values or copy.rows == 1:
-        return False
-    leaf = plan.values[copy.atom].leaf
-    return plan.algebra.atoms[copy.atom].symmetric and (leaf is None or leaf.kind not in _EXACT)
+    """Whether a copy is of a symmetric matrix that layers compute, so that its rounded rows need not be symmetric."""
+    computed = copy.atom in plan.values and copy.rows != 1 and plan.values[copy.atom].leaf is None
+    return computed and plan.algebra.atoms[copy.atom].symmetric
 
 
 def _value(at: Mapping[int, Fraction], form: Form) -> Fraction:

@@ -258,7 +258,7 @@ def test_the_tolerance_is_a_claim_that_every_altered_coefficient_of_the_program_
     target = {"polar_factor": "polar", "matrix_sign": "sign", "inverse_sqrt": "inverse-sqrt"}[name]
     bound = hw.iterations.get(f"{iteration}-{target}").schedule(0.05, 2, 1e-8).bounds[-1]
     assert isinstance(check_residual(graph, replace(claim, tol=bound * Fraction(9, 10))), hw.Refuted)
-    assert isinstance(check_residual(graph, replace(claim, upper=claim.upper * 4)), hw.Refuted)
+    assert not isinstance(check_residual(graph, replace(claim, upper=claim.upper * 4)), hw.Proved)  # it diverges there
 
 
 def test_with_a_count_of_steps_the_residual_that_they_have_is_the_claim() -> None:
