@@ -73,11 +73,15 @@ def _choose(terms: tuple[Alternatives, ...]) -> list[SlotTerm]:
         return chosen(picks)
     damped = [min((_price(list(a))[1], i) for i, a in enumerate(alternatives))[1] for alternatives in terms]
     found = []
-    for picks in [0] * len(terms), damped:  # two places to start from: a term alone may not leave the head that it shares
+    # three ways to go: heads first of all; damping where heads tie; and from the damped choice of every term, since one
+    # term alone may not leave the head that it shares
+    for picks, heads_only in ([0] * len(terms), True), ([0] * len(terms), False), (damped, False):
         for index, count in enumerate(counts):
-            picks = min(([*picks[:index], i, *picks[index + 1 :]] for i in range(count)), key=lambda p: (_price(chosen(p)), p))
-        found.append((_price(chosen(picks)), picks))
-        if not found[-1][0][1]:
+            ways = ([*picks[:index], i, *picks[index + 1 :]] for i in range(count))
+            picks = min((_price(chosen(way))[: 1 if heads_only else 2], way) for way in ways)[1]
+        price = _price(chosen(picks))
+        found.append((price, picks))
+        if not price[1]:
             break
     return chosen(min(found)[1])
 
