@@ -80,6 +80,10 @@ class Schedule:
         """The iteration on S (d, d) or A (n, d): a traced value inside a program, a numpy array, or a sympy matrix."""
         return self.iteration.recurrence.run(self.start, self.steps, value)
 
+    def apply(self, value: Any, rows: Any) -> Any:
+        """rows · X for an inverse X of S (d, d) that is never formed: rows (k, d) or (d,). See `Recurrence.apply`."""
+        return self.iteration.recurrence.apply(self.start, self.steps, value, rows)
+
 
 @dataclass(frozen=True)
 class Iteration:
@@ -88,6 +92,7 @@ class Iteration:
     residual: the residual after one step as a formula in the residual R before it and the coefficients of the step.
     stability: what becomes of rounding errors made in earlier steps; `stability_note` says why, in a sentence.
     needs_lower: whether the coefficients depend on l, so that it must be known.
+    heads, blocks: the most heads in a layer after the first, and rows in blocks of the matrix's own height, as compiled.
     """
 
     name: str
@@ -99,6 +104,8 @@ class Iteration:
     stability_note: str
     layers_per_step: int
     needs_lower: bool
+    heads: int
+    blocks: int
     recurrence: Recurrence = field(repr=False)
     floor_model: Floor = field(repr=False)
 

@@ -44,6 +44,16 @@ class _Inverse(Recurrence):
             X, R = self.advance((X, R), step, S)
         return X
 
+    factors: ClassVar[bool] = True
+
+    def apply(self, start: Any, steps: Sequence[Step], value: Any, rows: Any) -> Any:
+        _, carried = self.begin(start, value)
+        (alpha,) = numbers_like([start], value)
+        X = alpha * rows
+        for step in steps:
+            X, carried = self.advance((X, carried), step, value)
+        return X
+
     def begin(self, start: Any, value: Any) -> State:
         I = identity_like(value)
         (alpha,) = numbers_like([start], value)
@@ -134,6 +144,7 @@ class Literal(_Inverse):
     """R ← R² by X ← 2X − XSX as it is printed: SX is formed anew in every step."""
 
     symbols: ClassVar[Step] = (sympy.Integer(1),) * 2
+    factors: ClassVar[bool] = False
 
     def tune(self, residual: Interval) -> tuple[Fraction, ...]:
         return _ONE, _ONE

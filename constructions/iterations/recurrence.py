@@ -58,6 +58,13 @@ class Recurrence(ABC):
     def run(self, start: Any, steps: Sequence[Step], value: Any) -> Any:
         """X after all steps, for a traced value, an array or a sympy matrix."""
 
+    #: Whether X enters a step only as the left factor, so that rows · X needs no X.
+    factors: ClassVar[bool] = False
+
+    def apply(self, start: Any, steps: Sequence[Step], value: Any, rows: Any) -> Any:
+        """rows · X after all steps, where X enters a step only as the left factor (`factors`)."""
+        raise NotImplementedError
+
     @abstractmethod
     def begin(self, start: Any, value: Any) -> State:
         """The state before the first step."""
