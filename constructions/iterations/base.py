@@ -84,6 +84,20 @@ class Schedule:
         """rows · X for an inverse X of S (d, d) that is never formed: rows (k, d) or (d,). See `Recurrence.apply`."""
         return self.iteration.recurrence.apply(self.start, self.steps, value, rows)
 
+    def bound_rounding(self, dtype: Any, d: int) -> float:
+        """A bound, to first order in eps, of what rounding adds to the residual of matrices of at most d rows and columns.
+
+        A layer rounds by at most 4 d² eps times the sizes of its factors. For polar factor and sign only the last layer
+        counts; for the others every layer does, by at most 2κ times that (docs/reference/iterations.md has the argument).
+        Raises CompileError for an iteration that amplifies errors.
+        """
+        if self.iteration.stability == "amplified":
+            raise CompileError(f"{self.iteration.name} amplifies rounding errors: no bound is known", fix="take a damped one")
+        layer = 4.0 * d * d * eps_of(dtype, self.iteration.name)
+        if self.iteration.target in ("polar", "sign"):
+            return layer
+        return 2.0 * (self.layers + 1) * layer * float(self.u / self.l)
+
 
 @dataclass(frozen=True)
 class Iteration:
@@ -154,12 +168,7 @@ class Iteration:
 
         dtype: of numpy or torch, or its name. κ = u/l. Raises CompileError for what is no float format.
         """
-        try:
-            eps = torch.finfo(dtype).eps if isinstance(dtype, torch.dtype) else float(np.finfo(np.dtype(dtype)).eps)
-        except (TypeError, ValueError) as error:
-            what = f"{self.name}: dtype is {dtype!r}: expected a float format"
-            raise CompileError(what, fix="pass numpy.float32, numpy.float64 or torch.float32") from error
-        return self.floor_model.factor * eps * float(kappa) ** self.floor_model.power
+        return self.floor_model.factor * eps_of(dtype, self.name) * float(kappa) ** self.floor_model.power
 
     def _unrolled(self, l: Fraction, u: Fraction, done: Callable[[list[Fraction]], bool], asked: str) -> Schedule:
         start = self.recurrence.start(l, u)
@@ -186,6 +195,15 @@ class Iteration:
                 f"{_asked(self, l, u, tol)}: expected 0 < tol < 1", fix="tol bounds the residual, for example 1e-6"
             )
         return lower, upper, goal
+
+
+def eps_of(dtype: Any, name: str) -> float:
+    """The spacing of a float format at 1; `name` is who asks, for the error."""
+    try:
+        return torch.finfo(dtype).eps if isinstance(dtype, torch.dtype) else float(np.finfo(np.dtype(dtype)).eps)
+    except (TypeError, ValueError) as error:
+        what = f"{name}: dtype is {dtype!r}: expected a float format"
+        raise CompileError(what, fix="pass numpy.float32, numpy.float64 or torch.float32") from error
 
 
 def _asked(iteration: Iteration, l: Any, u: Any, tol: Any) -> str:

@@ -396,6 +396,24 @@ def test_with_the_factors_in_the_other_order_rounding_errors_grow_unless_the_com
     assert left() > 10 * chebyshev.floor(np.float64, kappa)
 
 
+@pytest.mark.parametrize("name", ["chebyshev", "scaled-newton", "newton-schulz-2", "minimax-inverse-sqrt", "minimax-polar"])
+def test_what_rounding_leaves_is_below_the_bound_that_is_derived(name) -> None:
+    """At several κ, sizes and seeds, in both formats; and the bound grows as stated."""
+    iteration = hw.iterations.get(name)
+    for kappa, d in ((1e1, 3), (1e3, 6), (1e5, 4)):
+        schedule = iteration.schedule(0.5 / kappa, 1.001, 1e-17)
+        for dtype in (np.float32, np.float64):
+            size = 2 * d if iteration.target == "polar" else d
+            assert measure.floor(name, dtype, kappa, d=d, seeds=4) <= schedule.bound_rounding(dtype, size)
+    assert schedule.bound_rounding(np.float32, 2) == 2**29 * schedule.bound_rounding(np.float64, 2)
+    assert schedule.bound_rounding(np.float64, 6) == 9 * schedule.bound_rounding(np.float64, 2)
+
+
+def test_no_bound_is_given_for_an_iteration_that_amplifies_errors() -> None:
+    with pytest.raises(hw.CompileError, match="newton amplifies"):
+        hw.iterations.get("newton").schedule(0.1, 1, 1e-3).bound_rounding(np.float64, 3)
+
+
 def test_the_floor_takes_numpy_and_torch_formats_and_refuses_others() -> None:
     iteration = hw.iterations.get("chebyshev")
     assert iteration.floor("float32", 10) == iteration.floor(np.float32, 10) == iteration.floor(torch.float32, 10)
