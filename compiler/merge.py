@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 from itertools import product
-from math import gcd
+from math import gcd, prod
 from typing import Any
 
 from .ir import Alternatives, Ref, Slot, SlotHead, SlotTerm
@@ -61,29 +61,33 @@ def coefficients(terms: list[SlotTerm]) -> _Matrix:
 def _choose(terms: tuple[Alternatives, ...]) -> list[SlotTerm]:
     """Picks an alternative of every term: exhaustively when there are few combinations, else term by term."""
 
-    def chosen(picks: list[int]) -> list[SlotTerm]:
+    def chosen(picks: tuple[int, ...]) -> list[SlotTerm]:
         return [t for alternatives, i in zip(terms, picks, strict=True) for t in alternatives[i]]
 
+    prices: dict[tuple[int, ...], tuple[int, Fraction]] = {}
+
+    def price(picks: tuple[int, ...]) -> tuple[int, Fraction]:
+        if picks not in prices:
+            prices[picks] = _price(chosen(picks))
+        return prices[picks]
+
     counts = [len(alternatives) for alternatives in terms]
-    combinations = 1
-    for count in counts:
-        combinations *= count
-    if combinations <= 64:
-        picks = min((list(p) for p in product(*map(range, counts))), key=lambda p: (_price(chosen(p)), p))
-        return chosen(picks)
-    damped = [min((_price(list(a))[1], i) for i, a in enumerate(alternatives))[1] for alternatives in terms]
-    found = []
-    # three ways to go: heads first of all; damping where heads tie; and from the damped choice of every term, since one
-    # term alone may not leave the head that it shares
-    for picks, heads_only in ([0] * len(terms), True), ([0] * len(terms), False), (damped, False):
-        for index, count in enumerate(counts):
-            ways = ([*picks[:index], i, *picks[index + 1 :]] for i in range(count))
-            picks = min((_price(chosen(way))[: 1 if heads_only else 2], way) for way in ways)[1]
-        price = _price(chosen(picks))
-        found.append((price, picks))
-        if not price[1]:
-            break
-    return chosen(min(found)[1])
+    if prod(counts) <= 64:
+        return chosen(min(product(*map(range, counts)), key=lambda p: (price(p), p)))
+    picks = (0,) * len(terms)
+    for index, count in enumerate(counts):  # heads first of all
+        picks = min((price(way)[0], way) for way in _changed(picks, index, count))[1]
+    if price(picks)[1]:
+        # from the least misread choice of every term, as one term alone may not leave the head that it shares
+        other = tuple(min((_price(list(a))[1], i) for i, a in enumerate(alternatives))[1] for alternatives in terms)
+        for index, count in enumerate(counts if price(other)[0] > price(picks)[0] else ()):
+            other = min((price(way), way) for way in _changed(other, index, count))[1]
+        picks = min((picks, other), key=price)
+    return chosen(picks)
+
+
+def _changed(picks: tuple[int, ...], index: int, count: int) -> list[tuple[int, ...]]:
+    return [(*picks[:index], i, *picks[index + 1 :]) for i in range(count)]
 
 
 def _factorise(matrix: _Matrix) -> tuple[list[_Row], dict[_Left, dict[int, Fraction]]]:
