@@ -18,12 +18,18 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from math import prod
 from typing import TypeAlias
 
 from .dims import Dim, Shape
 
 Letter: TypeAlias = tuple[int, bool]
 Word: TypeAlias = tuple[Letter, ...]
+
+
+#: Polynomials of more words are not multiplied out to see whether they are symmetric. A fact that is not seen costs rows at
+#: worst: the value is then stored both ways.
+SHORT = 1024
 
 
 @dataclass(frozen=True)
@@ -86,6 +92,14 @@ class Algebra:
 
     def is_symmetric(self, poly: Poly) -> bool:
         return poly.shape[0] == poly.shape[1] and self.equal(self.transpose(poly), poly)
+
+    def is_known_symmetric(self, poly: Poly, sums: Mapping[int, Poly]) -> bool:
+        """Whether a polynomial is seen to be symmetric: as it stands, or with the atoms that are `sums` multiplied out where
+        that is short. A product of k sums has 2^k words or more; the facts about its letters often settle it before."""
+        if poly.shape[0] != poly.shape[1] or self.is_symmetric(poly):
+            return poly.shape[0] == poly.shape[1]
+        words = sum(prod(len(sums[atom].terms) for atom, _ in word if atom in sums) for word in poly.terms)
+        return words <= SHORT and self.is_symmetric(self.substitute(poly, sums.get))
 
     def family_of(self, poly: Poly) -> Hashable:
         """The family that all letters of `poly` belong to, when there is exactly one."""

@@ -22,6 +22,7 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 from .carried import variable
+from .damping import misread
 from .dims import Dim, size_of
 from .errors import ArchitectureError
 from .ir import Alternatives, Copy, Form, Layout, Ref, Schedule, Slot, SlotTerm, SlotUnits, Term, whole
@@ -332,11 +333,12 @@ class _Allocation:
         return tuple(self.products(slot, term) for term in sound)
 
     def products(self, slot: Slot, term: Term) -> tuple[SlotTerm, ...]:
+        plan, limits = self.placement.plan, self.placement.limits
+        single = [Term(term.coefficient, (v,), (k,), (q,)) for v in term.V for k in term.K for q in term.Q]
         return tuple(
-            SlotTerm(slot, self.ref(v), self.ref(k), self.ref(q), term.coefficient * a * b * c)
-            for a, v in term.V
-            for b, k in term.K
-            for c, q in term.Q
+            SlotTerm(slot, self.ref(v), self.ref(k), self.ref(q), t.coefficient * a * b * c, misread(plan, limits, t))
+            for t in single
+            for (a, v), (b, k), (c, q) in [(*t.V, *t.K, *t.Q)]
         )
 
     def reads_leftovers(self, term: Term, copy: Copy) -> set[Copy]:

@@ -85,7 +85,11 @@ class Residual:
     then the solution times σ^`power` is 1 − r(σ²), where r = chain[-1] ∘ … ∘ chain[0] is the residual as a composition of
     polynomials (coefficients, constant first), and |r| ≤ tol on [lower, upper]. Where there is a `pair`, the composition
     is applied to it instead of λ.
-    `known` says what the layers start from: "factor" (A with S = AᵀA) or "matrix" (S itself).
+    With `of_root` the residual is r(σ) instead, and [lower, upper] is an interval of σ.
+    `known` says what the layers start from: "factor" (A with S = AᵀA), "matrix" (S itself), or "other".
+    `target` says what is approximated: "inverse" (the solution is x(S) times what is given), "inverse_sqrt" (x(S) with
+    λ = σ²), "sign" (a polynomial in S with eigenvalues ±σ, so it has to be odd) or "polar" (of A with singular values σ).
+    `floor` is (c, p): rounding leaves about c · eps · κ^p of residual, κ = upper/lower.
     """
 
     solution: int
@@ -101,6 +105,9 @@ class Residual:
     method: str
     pair: Pair | None = None
     where: Location | None = None
+    of_root: bool = False
+    target: str = "inverse"
+    floor: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)

@@ -128,6 +128,7 @@ class Placement:
     encoded: tuple[Copy, ...]
     outputs: tuple[tuple[OutputSpec, Copy, bool], ...]  # (output, copy, read transposed?)
     local: Mapping[Copy, Local] = field(default_factory=dict)
+    limits: Mapping[int, Fraction] = field(default_factory=dict)  # of values, where `damping` knows them
 
     @property
     def computed(self) -> tuple[Copy, ...]:
@@ -172,13 +173,14 @@ class Ref:
 
 @dataclass(frozen=True)
 class SlotTerm:
-    """One product V Kᵀ Q over slots, added to `target`."""
+    """One product V Kᵀ Q over slots, added to `target`. `misread`: what `damping` says about its key."""
 
     target: Slot
     V: Ref
     K: Ref
     Q: Ref
     coefficient: Fraction
+    misread: Fraction = Fraction(0)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 from itertools import product
-from math import gcd
+from math import gcd, prod
 from typing import Any
 
 from .ir import Alternatives, Ref, Slot, SlotHead, SlotTerm
@@ -28,7 +28,7 @@ _Matrix = dict[_Left, _Row]
 
 
 def merge(terms: tuple[Alternatives, ...]) -> tuple[SlotHead, ...]:
-    """The heads of one layer: of the equal alternatives, a choice with the fewest."""
+    """The heads of one layer: of the equal alternatives, a choice with the fewest, and of those one that damps rounding."""
     matrix = coefficients(_choose(terms))
     pivots, weights = _factorise(matrix)
     heads = []
@@ -40,8 +40,12 @@ def merge(terms: tuple[Alternatives, ...]) -> tuple[SlotHead, ...]:
     return tuple(heads)
 
 
-def _count(terms: list[SlotTerm]) -> int:
-    return len(_factorise(coefficients(terms))[0])
+def _price(terms: list[SlotTerm]) -> tuple[int, Fraction]:
+    """The number of heads, and how much of rounding errors the products misread (see `damping`)."""
+    misread: dict[Slot, Fraction] = {}
+    for term in terms:
+        misread[term.target] = misread.get(term.target, Fraction(0)) + term.misread
+    return len(_factorise(coefficients(terms))[0]), sum(map(abs, misread.values()), Fraction(0))
 
 
 def coefficients(terms: list[SlotTerm]) -> _Matrix:
@@ -57,20 +61,33 @@ def coefficients(terms: list[SlotTerm]) -> _Matrix:
 def _choose(terms: tuple[Alternatives, ...]) -> list[SlotTerm]:
     """Picks an alternative of every term: exhaustively when there are few combinations, else term by term."""
 
-    def chosen(picks: list[int]) -> list[SlotTerm]:
+    def chosen(picks: tuple[int, ...]) -> list[SlotTerm]:
         return [t for alternatives, i in zip(terms, picks, strict=True) for t in alternatives[i]]
 
+    prices: dict[tuple[int, ...], tuple[int, Fraction]] = {}
+
+    def price(picks: tuple[int, ...]) -> tuple[int, Fraction]:
+        if picks not in prices:
+            prices[picks] = _price(chosen(picks))
+        return prices[picks]
+
     counts = [len(alternatives) for alternatives in terms]
-    combinations = 1
-    for count in counts:
-        combinations *= count
-    if combinations <= 64:
-        picks = min((list(p) for p in product(*map(range, counts))), key=lambda p: (_count(chosen(p)), p))
-        return chosen(picks)
-    picks = [0] * len(terms)
-    for index, count in enumerate(counts):
-        picks = min(([*picks[:index], i, *picks[index + 1 :]] for i in range(count)), key=lambda p: (_count(chosen(p)), p))
+    if prod(counts) <= 64:
+        return chosen(min(product(*map(range, counts)), key=lambda p: (price(p), p)))
+    picks = (0,) * len(terms)
+    for index, count in enumerate(counts):  # heads first of all
+        picks = min((price(way)[0], way) for way in _changed(picks, index, count))[1]
+    if price(picks)[1]:
+        # from the least misread choice of every term, as one term alone may not leave the head that it shares
+        other = tuple(min((_price(list(a))[1], i) for i, a in enumerate(alternatives))[1] for alternatives in terms)
+        for index, count in enumerate(counts if price(other)[0] > price(picks)[0] else ()):
+            other = min((price(way), way) for way in _changed(other, index, count))[1]
+        picks = min((picks, other), key=price)
     return chosen(picks)
+
+
+def _changed(picks: tuple[int, ...], index: int, count: int) -> list[tuple[int, ...]]:
+    return [(*picks[:index], i, *picks[index + 1 :]) for i in range(count)]
 
 
 def _factorise(matrix: _Matrix) -> tuple[list[_Row], dict[_Left, dict[int, Fraction]]]:

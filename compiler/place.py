@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from .algebra import Letter, Word
+from .damping import limits, misread, other_orders
 from .dims import Dim, size_of
 from .errors import ArchitectureError
 from .ir import Copy, Form, Local, Placement, Plan, Term, Value, whole
@@ -66,7 +67,7 @@ def place(plan: Plan, flips: tuple[bool, ...], taste: Taste) -> Placement:
         for copy, picked in chosen.items()
     }
     encoded = tuple(sorted(copy for copy in placing.demanded if copy not in terms and copy not in local))
-    return Placement(plan, terms, encoded, tuple(outputs), local)
+    return Placement(plan, terms, encoded, tuple(outputs), local, placing.limits)
 
 
 class _Placing:
@@ -79,6 +80,7 @@ class _Placing:
         for value in sorted(plan.values.values(), key=lambda v: v.level):  # arguments first: no deep recursion
             for flipped in (False, True):
                 self.storable(whole(plan, self.stored((value.atom, flipped))))
+        self.limits = limits(plan)
 
     def stored(self, letter: Letter, transposed: bool = False) -> Copy:
         """The copy whose rows hold the letter (or its transpose)."""
@@ -240,8 +242,16 @@ class _Placing:
                 self.demand(read)
         return best
 
+    def misread(self, term: Term) -> Fraction:
+        return abs(misread(self.plan, self.limits, term))
+
     def alternatives(self, word: Word, coefficient: Fraction, copy: Copy, chosen: Term) -> tuple[Term, ...]:
-        """The chosen way, then the other ways that use only copies that exist anyway."""
+        """The chosen way, then the other ways that use only copies that exist anyway; of commuting factors in another order,
+        one that damps better."""
         others = [t for t in self.options(word, coefficient, copy) if t != chosen]
+        reordered = [t for order in other_orders(self.algebra, word) for t in self.ways(order, coefficient) if self.readable(t)]
+        best = min(reordered, key=self.misread, default=chosen)
+        if self.misread(best) < self.misread(chosen):
+            others.append(best)
         usable = [t for t in others if all(whole(self.plan, c) in self.demanded for form in (t.V, t.K, t.Q) for _, c in form)]
         return (chosen, *usable)

@@ -217,7 +217,7 @@ class _Selection:
         short = self.algebra.zero(poly.shape)
         for word, coefficient in poly:
             short = self.algebra.add(short, Poly(poly.shape, {cut[word]: coefficient}))
-        symmetric = self.algebra.is_symmetric(self.algebra.substitute(poly, self.linear.get)) or node in self.stated
+        symmetric = node in self.stated or self.algebra.is_known_symmetric(poly, self.linear)
         atom = self.algebra.new_atom(name, poly.shape, symmetric, self.algebra.family_of(poly))
         self.values[atom] = Value(atom, name, poly.shape, level, poly=short, node=node, where=where)
         self.origin[atom] = poly

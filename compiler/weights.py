@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import accumulate
 
 import numpy as np
 
@@ -122,8 +123,8 @@ def build_layer(
     d_model: int,
     sizes: Mapping[str, int],
 ) -> LayerWeights:
-    """The matrices of one layer. A stack of K and Q that needs more than d_model rows is split into several heads."""
-    built = tuple(w for head in heads for w in _build_head(head, starts, d_model, sizes))
+    """The matrices of one layer."""
+    built = tuple(_build_head(head, starts, d_model, sizes) for head in heads)
     return LayerWeights(built, _build_units(local, starts, d_model, sizes) if local else None)
 
 
@@ -150,22 +151,40 @@ def _build_units(
     )
 
 
-def _build_head(head: SlotHead, starts: Mapping[Slot, int], d_model: int, sizes: Mapping[str, int]) -> list[HeadWeights]:
+def _build_head(head: SlotHead, starts: Mapping[Slot, int], d_model: int, sizes: Mapping[str, int]) -> HeadWeights:
     W_V = _assemble(d_model, [(starts[target], source, c) for target, source, c in head.V], starts, sizes)
-    built: list[HeadWeights] = []
+    heights = [size_of(keys[0][0].height, sizes) for keys, _ in head.KQ]
+    if not _fits(heights, d_model):
+        return HeadWeights(W_V, *_multiplied(head, starts, d_model, sizes))
     K: list[tuple[int, Ref, Fraction]] = []
     Q: list[tuple[int, Ref, Fraction]] = []
-    offset = 0
-    for keys, queries in head.KQ:
-        height = size_of(keys[0][0].height, sizes)
-        if offset + height > d_model:
-            built.append(HeadWeights(W_V, _assemble(d_model, K, starts, sizes), _assemble(d_model, Q, starts, sizes)))
-            K, Q, offset = [], [], 0
+    for (keys, queries), offset in zip(head.KQ, accumulate(heights, initial=0), strict=False):
         K += [(offset, ref, c) for ref, c in keys]
         Q += [(offset, ref, c) for ref, c in queries]
-        offset += height
-    built.append(HeadWeights(W_V, _assemble(d_model, K, starts, sizes), _assemble(d_model, Q, starts, sizes)))
-    return built
+    return HeadWeights(W_V, _assemble(d_model, K, starts, sizes), _assemble(d_model, Q, starts, sizes))
+
+
+def _fits(heights: list[int], d_model: int) -> bool:
+    return sum(heights) <= d_model
+
+
+def _multiplied(
+    head: SlotHead, starts: Mapping[Slot, int], d_model: int, sizes: Mapping[str, int]
+) -> tuple[BlockMatrix, BlockMatrix]:
+    """W_K and W_Q of a stack that is higher than d_model: (K H)ᵀ (Q H) = Hᵀ (Kᵀ Q) H, so W_Q = Kᵀ Q, and W_K is the
+    identity on the rows that keys read. Kᵀ Q is again a sum of blocks coefficient · I."""
+    total: dict[tuple[int, int, int, Dim], Fraction] = {}
+    read: dict[int, Block] = {}
+    for keys, queries in head.KQ:
+        for key, k in keys:
+            row, size = starts[key.slot], size_of(key.height, sizes)
+            if row not in read or read[row].size < size:
+                read[row] = Block(row, row, size, Fraction(1), key.height)
+            for query, q in queries:
+                at = (row, starts[query.slot], size, key.height)
+                total[at] = total.get(at, Fraction(0)) + k * q
+    product = [Block(row, col, size, c, dim) for (row, col, size, dim), c in total.items() if c]
+    return BlockMatrix(d_model, tuple(sorted(read.values()))), BlockMatrix(d_model, tuple(sorted(product)))
 
 
 def _assemble(

@@ -124,18 +124,20 @@ def _accuracies(
         return None
     share = 0.3 if steps > first else 0.95
     eta = _most(lambda e: worst(0.0, 0.0, e, 0) <= alone + share * (goal - alone), goal)
+    if eta is None:
+        return None
     limit = 0.499 * (sqrt(1 + float(_reach(tol))) - 1) / sqrt(d)  # so that the spectrum of ÛᵀÛ/n stays inside
     choices = []
     if steps <= first:  # no step approximates σ or √(p(1 − p))
         choices.append((0.0, 0.0, 0.0))
-    for part in (0.3, 0.15, 0.08, 0.04, 0.02) if eta is not None and not choices else ():
+    for part in (0.3, 0.15, 0.08, 0.04, 0.02) if not choices else ():
         found = _most(lambda e, part=part: float(budget(e, 0.0, eta, largest).error.absolute) <= part * goal, goal)
         if found is None:
             continue
         entry = _most(lambda e, s=found: worst(s, e, eta, first) <= 0.98 * goal, min(limit, 0.1))
         if entry is not None:
             choices.append((d * entry**-0.6 + found**-0.5, found, entry))  # about what the units grow like
-    if not choices or eta is None:
+    if not choices:
         return None
     _, sigma, entry = min(choices)
     exact_first = worst(0.0, 0.0, eta, 0) if first else 0.0

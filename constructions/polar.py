@@ -8,8 +8,8 @@ from fractions import Fraction
 from typing import Any
 
 from ..compiler.program import Matrix, Program, dim, program
+from ..compiler.statements import residual, symmetric
 from ..compiler.statements import spectrum as states
-from ..compiler.statements import symmetric
 from .claims import PaperClaim
 from .iterations import Schedule, get
 from .parameters import Parameter, size
@@ -22,7 +22,7 @@ def polar_factor(A: Matrix["n", "d"], *, spectrum, tol, steps=None, iteration="n
     l, u = _allowed(spectrum, steps)
     fix = "compile for a spectrum that contains the singular values of A, or rescale A"
     states(smaller, within=(float(l) ** 2, float(u) ** 2), closed=True, fix=fix)
-    return plan("polar", iteration, steps, spectrum, tol).run(A)
+    return _run(plan("polar", iteration, steps, spectrum, tol), A, roots=(A,))
 
 
 @program
@@ -31,7 +31,7 @@ def matrix_sign(S: Matrix["d", "d"], *, spectrum, tol, steps=None, iteration="ne
     l, u = _allowed(spectrum, steps)
     fix = "compile for a spectrum that contains the absolute values of the eigenvalues of S, or rescale S"
     states(S @ S, within=(float(l) ** 2, float(u) ** 2), closed=True, fix=fix)
-    return plan("sign", iteration, steps, spectrum, tol).run(S)
+    return _run(plan("sign", iteration, steps, spectrum, tol), S, roots=(S,))
 
 
 @program
@@ -39,7 +39,30 @@ def inverse_sqrt(S: Matrix["d", "d"], *, spectrum, tol, steps=None, iteration="n
     l, u = _allowed(spectrum, steps)
     fix = "compile for a spectrum that contains the eigenvalues of S, or rescale S"
     states(S, within=(float(l), float(u)), closed=True, fix=fix)
-    return plan("inverse-sqrt", iteration, steps, spectrum, tol).run(S)
+    return _run(plan("inverse-sqrt", iteration, steps, spectrum, tol), S, squares=(S,))
+
+
+def _run(schedule: Schedule, value: Any, roots: tuple[Any, ...] = (), squares: tuple[Any, ...] = ()) -> Any:
+    """The iteration on a value, and the statement of its residual, which `hw.verify` proves."""
+    result = schedule.run(value)
+    interval, floor = schedule.of_numbers, schedule.iteration.floor_model  # κ of roots is the root of κ
+    residual(
+        result,
+        roots=roots,
+        squares=squares,
+        ones=(),
+        power=1 if squares else 0,
+        chain=schedule.chain,
+        lower=interval.lo,
+        upper=interval.hi,
+        tol=schedule.tol,
+        known="other",
+        method=schedule.method,
+        of_root=True,
+        target=schedule.iteration.target,
+        floor=(floor.factor, floor.power * (2 if squares else 1)),
+    )
+    return result
 
 
 def _allowed(spectrum: Any, steps: int | None) -> tuple[Any, Any]:

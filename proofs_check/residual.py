@@ -1,155 +1,57 @@
-"""Proved bounds on residuals: a composition of polynomials on an interval, and the program that claims to have it.
-
-The range of each polynomial on an interval is guessed in floating point, widened, and then proved: p stays below M
-where M − p has no real root on the interval (Sturm's theorem, in rational arithmetic). For a `Pair` the range is that of
-an ellipse that both of its products stay in.
-"""
+"""Proved bounds on residuals: a composition of polynomials on an interval, and the program that claims to have it."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
-from itertools import zip_longest
-from math import isqrt
+from math import prod
 
 import numpy as np
-import sympy
 
-from ..compiler.graph import Graph, Pair, Residual, evaluate
+from ..compiler.graph import Graph, Residual, evaluate
 from .certificate import Proved, Refuted, Unknown, Verdict
 from .modular import MODULAR, PRIME
+from .pair_bounds import degree_of_pair, modular, modular_pair, modular_value, range_of_pair
+from .ranges import Interval, Polynomial, image
 
 #: Operations that a polynomial in one matrix may be made of.
 _POLYNOMIAL = {"add", "scale", "transpose", "matmul", "eye", "zeros", "top", "bottom", "vstack"}
 
 
-def range_of_chain(polynomials: Sequence[tuple[Fraction, ...]], lower: Fraction, upper: Fraction) -> tuple[Fraction, Fraction]:
-    """Proved bounds of the composition polynomials[-1] ∘ … ∘ polynomials[0] on [lower, upper]."""
+def range_of_chain(polynomials: Sequence[Polynomial], lower: Fraction, upper: Fraction) -> tuple[Fraction, Fraction]:
+    """Proved bounds of the composition polynomials[-1] ∘ … ∘ polynomials[0] on [lower, upper].
+
+    Raises OverflowError where a value on the way is beyond 2^1000.
+    """
     for polynomial in polynomials:
         lower, upper = range_of(polynomial, lower, upper)
+        if max(-lower, upper) > _HUGE:  # every step would multiply the length of these numbers
+            raise OverflowError("the polynomials diverge on the interval")
     return lower, upper
 
 
-def range_of(polynomial: tuple[Fraction, ...], lower: Fraction, upper: Fraction) -> tuple[Fraction, Fraction]:
-    """Proved bounds of a polynomial (coefficients, constant first) on [lower, upper], hardly wider than needed."""
-    if lower == upper or len(polynomial) == 2:
-        ends = [_value(polynomial, lower), _value(polynomial, upper)]
-        return _rounded(min(ends), down=True), _rounded(max(ends), down=False)
-    low, high = _guess(polynomial, lower, upper)
-    widening = max(high - low, abs(low), abs(high)) / 10**14
-    x = sympy.Symbol("x")
-    p = sympy.Poly([sympy.Rational(c.numerator, c.denominator) for c in reversed(polynomial)], x)
-    interval = [sympy.Rational(end.numerator, end.denominator) for end in (lower, upper)]
-    while True:
-        low, high = _rounded(low - widening, down=True), _rounded(high + widening, down=False)
-        middle = _value(polynomial, (lower + upper) / 2)
-        rationals = [sympy.Rational(bound.numerator, bound.denominator) for bound in (low, high)]
-        if low < middle < high and all((p - bound).count_roots(*interval) == 0 for bound in rationals):
-            return low, high
-        widening *= 16
+def range_of(polynomial: Polynomial, lower: Fraction, upper: Fraction) -> tuple[Fraction, Fraction]:
+    """Proved bounds of a polynomial (coefficients, constant first) on [lower, upper]; see `ranges.image`."""
+    found = image(polynomial, Interval(lower, upper))
+    return found.lo, found.hi
 
 
-@dataclass(frozen=True)
-class Ellipse:
-    """What is proved of a pair on [lower, upper]: cosine·N² + sine·M² ≤ level, for N = √w v and M = √(−y) s."""
+_HUGE = Fraction(2**1000)
 
-    lower: Fraction
-    upper: Fraction
-    left: Fraction
-    right: Fraction
-    cosine: Fraction
-    sine: Fraction
-    level: Fraction
-
-    def stepped(self, f: tuple[Fraction, ...], g: tuple[Fraction, ...]) -> Ellipse:
-        """The ellipse after N ← f(N²) N and M ← g(N²) M.
-
-        Any two weights will do; these have both ends of the old ellipse on the new one. Since M² ≤ (level − cosine·N²)/sine,
-        the new level is the maximum of a polynomial in N² alone, between 0 and level/cosine.
-        """
-        at_end = _value(f, 1 / self.cosine)
-        if not at_end or not g[0]:
-            raise ValueError("an end of the ellipse is mapped to 0")
-        cosine, sine = (_rounded(new, down=False) for new in (self.cosine / at_end**2, self.sine / g[0] ** 2))
-        f, g = (tuple(c / self.cosine**i for i, c in enumerate(p)) for p in (f, g))  # polynomials in cosine·N²
-        along = _product((Fraction(0), cosine / self.cosine), _product(f, f))
-        across = _product((sine / self.sine * self.level, -sine / self.sine), _product(g, g))
-        _, level = range_of(_sum(along, across), Fraction(0), self.level)
-        return replace(self, cosine=cosine, sine=sine, level=level)
-
-    def bound(self, weight: Fraction) -> Fraction:
-        """A proved bound of |weight·w·v + (1 − weight)·y·s|, by Cauchy and Schwarz; the line in it is largest at an end."""
-        line = [
-            weight**2 * (1 - point / self.right) / self.cosine + (1 - weight) ** 2 * (point / self.left - 1) / self.sine
-            for point in (self.lower, self.upper)
-        ]
-        return _root(max(line) * self.level)
+_STATEMENTS = {
+    "inverse": "‖I − SX‖₂ ≤ {tol:.6g} for every S with its eigenvalues in {span}",
+    "inverse_sqrt": "‖I − S^½X‖₂ ≤ {tol:.6g} for every S with the roots of its eigenvalues in {span}",
+    "sign": "eigenvalues within {tol:.6g} of their signs for every symmetric S with their absolute values in {span}",
+    "polar": "singular values within {tol:.6g} of 1, singular vectors kept, for every A with its singular values in {span}",
+}
 
 
-def ellipse_at_start(left: Fraction, right: Fraction, lower: Fraction, upper: Fraction) -> Ellipse:
-    """The ellipse of v = s = 1. Raises ValueError unless 0 < left ≤ lower ≤ upper ≤ right and left < right."""
-    if not (0 < left <= lower <= upper <= right and left < right):
-        raise ValueError(f"a pair on [{left}, {right}] says nothing about [{lower}, {upper}]")
-    cosine, sine = (_rounded(weight, down=False) for weight in (1 / (1 - left / right), 1 / (right / left - 1)))
-    level = max(cosine * (1 - point / right) + sine * (point / left - 1) for point in (lower, upper))
-    return Ellipse(lower, upper, left, right, cosine, sine, level)
-
-
-def range_of_pair(pair: Pair, lower: Fraction, upper: Fraction) -> tuple[Fraction, Fraction]:
-    """Proved bounds of a pair on [lower, upper]. Raises ValueError where the interval is not inside that of the pair."""
-    ellipse = ellipse_at_start(pair.left, pair.right, lower, upper)
-    for f, g in pair.steps:
-        ellipse = ellipse.stepped(f, g)
-    bound = ellipse.bound(pair.weight)
-    return -bound, bound
-
-
-def _root(value: Fraction) -> Fraction:
-    """√value, rounded up to 80 bits."""
-    shift = 2 * max(0, 80 - (value.numerator.bit_length() - value.denominator.bit_length()) // 2)
-    scaled = -(-(value.numerator << shift) // value.denominator)
-    return _rounded(Fraction(isqrt(scaled) + 1, 1 << (shift // 2)), down=False) if value else value
-
-
-def _product(p: tuple[Fraction, ...], q: tuple[Fraction, ...]) -> tuple[Fraction, ...]:
-    out = [Fraction(0)] * (len(p) + len(q) - 1)
-    for i, a in enumerate(p):
-        for j, b in enumerate(q):
-            out[i + j] += a * b
-    return tuple(out)
-
-
-def _sum(p: tuple[Fraction, ...], q: tuple[Fraction, ...]) -> tuple[Fraction, ...]:
-    return tuple(a + b for a, b in zip_longest(p, q, fillvalue=Fraction(0)))
-
-
-def _value(polynomial: tuple[Fraction, ...], point: Fraction) -> Fraction:
-    total = Fraction(0)
-    for c in reversed(polynomial):
-        total = total * point + c
-    return total
-
-
-def _guess(polynomial: tuple[Fraction, ...], lower: Fraction, upper: Fraction) -> tuple[Fraction, Fraction]:
-    """The least and greatest value at the ends and at the critical points, as floats find them."""
-    # in units of the interval, so that tiny intervals do not underflow
-    scaled = [float(c * upper**i) for i, c in enumerate(polynomial)] if upper else [float(c) for c in polynomial]
-    roots = np.roots([i * c for i, c in enumerate(scaled)][:0:-1])
-    points = [Fraction(float(r.real)) * (upper or 1) for r in roots if abs(r.imag) < 1e-6 * (1 + abs(r.real))]
-    values = [_value(polynomial, point) for point in (lower, upper, *(p for p in points if lower < p < upper))]
-    return min(values), max(values)
-
-
-def _rounded(value: Fraction, down: bool) -> Fraction:
-    """A fraction of at most 80 bits, on the given side."""
-    if not value:
-        return value
-    shift = 80 - (abs(value.numerator).bit_length() - value.denominator.bit_length())
-    scaled = value * Fraction(2) ** shift
-    whole = scaled.numerator // scaled.denominator
-    return Fraction(whole if down or whole == scaled else whole + 1) / Fraction(2) ** shift
+def state_residual(claim: Residual) -> str:
+    """What an approximate solution promises, in words."""
+    span = f"[{float(claim.lower):.6g}, {float(claim.upper):.6g}]"
+    return _STATEMENTS[claim.target].format(tol=float(claim.tol), span=span)
 
 
 def check_residual(graph: Graph, claim: Residual) -> Verdict:
@@ -162,42 +64,46 @@ def check_residual(graph: Graph, claim: Residual) -> Verdict:
     strange = _not_polynomial(graph, claim)
     if strange:
         return Unknown(f"the solution is no polynomial in the matrix: it contains {strange}")
+    if claim.target == "polar" and _sides(graph, claim) != (0, 1):
+        return Unknown("the solution is not seen to be a sum of products A Aᵀ A … A, which only change singular values")
     rng = random.Random(0)
-    degree = 1 if claim.pair is None else _degree_of_pair(claim.pair)
-    for polynomial in claim.chain:
-        degree *= max(len(polynomial) - 1, 1)
     for _ in range(2):
         sigma = rng.randrange(1, PRIME)
-        given = {**dict.fromkeys(claim.roots, sigma), **dict.fromkeys(claim.squares, sigma * sigma % PRIME)}
-        given |= dict.fromkeys(claim.ones, 1)
-        found = _solution_at(ones, claim.solution, given) * pow(sigma, claim.power, PRIME) % PRIME
-        expected = sigma * sigma % PRIME
-        if claim.pair is not None:
-            expected = _modular_pair(claim.pair, expected)
+        value = _solution_at(ones, claim, sigma)
+        found = (1 - value * pow(sigma, claim.power, PRIME)) % PRIME
+        point = sigma if claim.of_root else sigma * sigma % PRIME
+        expected = point if claim.pair is None else modular_pair(claim.pair, point)
         for polynomial in claim.chain:
-            expected = _modular_value(polynomial, expected)
-        if (1 - found) % PRIME != expected:
-            return Refuted(f"at λ = {sigma * sigma % PRIME} modulo {PRIME} the residual is {(1 - found) % PRIME}")
-    lower, upper, theorem = claim.lower, claim.upper, "Sturm's theorem"
-    if claim.pair is not None:
-        try:
+            expected = modular_value(polynomial, expected)
+        if found != expected:
+            name = "σ" if claim.of_root else "λ"
+            return Refuted(f"at {name} = {point} modulo {PRIME} the residual is {found}, stated is {expected}")
+        if claim.target == "sign" and (value + _solution_at(ones, claim, PRIME - sigma)) % PRIME:
+            return Refuted(f"at λ = {sigma} and −{sigma} modulo {PRIME} the results are not opposite")
+    span = f"[{float(claim.lower):.6g}, {float(claim.upper):.6g}]"
+    lower, upper, theorem, degree = claim.lower, claim.upper, "extrema in rational arithmetic", 1
+    try:
+        if claim.pair is not None:
+            theorem, degree = "an ellipse in every layer, rational arithmetic", degree_of_pair(claim.pair)
             lower, upper = range_of_pair(claim.pair, lower, upper)
-        except ValueError as error:
-            return Unknown(f"no bound of the residual: {error}")
-        theorem = "an ellipse in every layer, Sturm's theorem"
-    low, high = range_of_chain(claim.chain, lower, upper)
+        low, high = range_of_chain(claim.chain, lower, upper)
+    except OverflowError:
+        return Unknown(f"the iteration passes 2^1000 on {span}: there is no bound")
+    except ValueError as error:
+        return Unknown(f"no bound of the residual: {error}")
     largest = max(abs(low), abs(high))
     if largest > claim.tol:
-        return Refuted(f"the residual reaches {float(largest):.6g} on [{float(claim.lower):.6g}, {float(claim.upper):.6g}]")
+        return Refuted(f"the residual reaches {float(largest):.6g} on {span}")
+    degree *= prod(max(len(polynomial) - 1, 1) for polynomial in claim.chain)
     return Proved(
-        f"the residual is at most {float(largest):.3g} on the interval ({theorem}, rational arithmetic); the program has "
+        f"the residual is at most {float(largest):.3g} on the interval ({theorem}); the program has "
         f"this residual, of degree {degree} (two random points modulo 2^61 − 1)"
     )
 
 
 def _not_polynomial(graph: Graph, claim: Residual) -> str | None:
     """An operation between the given values and the solution that is no sum or product; None when there is none."""
-    given = {*claim.roots, *claim.squares, *claim.ones}
+    given = _with_multiples(graph, dict.fromkeys((*claim.roots, *claim.squares, *claim.ones), 0))
     todo, seen = [claim.solution], set(given)
     while todo:
         node = todo.pop()
@@ -210,43 +116,45 @@ def _not_polynomial(graph: Graph, claim: Residual) -> str | None:
     return None
 
 
-def _solution_at(graph: Graph, solution: int, given: dict[int, int]) -> int:
-    """The solution with numbers put for the given nodes, modulo the prime."""
+def _solution_at(graph: Graph, claim: Residual, sigma: int) -> int:
+    """The solution with numbers put for the given nodes, modulo the prime; the graph has sizes 1."""
+    given = dict.fromkeys(claim.roots, sigma) | dict.fromkeys(claim.squares, sigma * sigma % PRIME)
+    given |= dict.fromkeys(claim.ones, 1)
+    given = _with_multiples(graph, given)
     nodes = list(graph.nodes)
     inputs = {}
     for node, value in given.items():
         inputs[f"given {node}"] = MODULAR.array(np.array([[value]], dtype=object))
         nodes[node] = replace(nodes[node], op="input", args=(), attr=f"given {node}", shape=(1, 1))
-    value = evaluate(replace(graph, nodes=tuple(nodes)), inputs, MODULAR, [solution])[solution]
-    return int(value[0, 0])
+    found = evaluate(replace(graph, nodes=tuple(nodes)), inputs, MODULAR, [claim.solution])[claim.solution]
+    return int(found[0, 0])
 
 
-def _modular(value: Fraction) -> int:
-    return value.numerator * pow(value.denominator, -1, PRIME) % PRIME
+def _with_multiples(graph: Graph, given: dict[int, int]) -> dict[int, int]:
+    """The given nodes and those that they are multiples of: a program may use c x where b = d x is what is stated."""
+    out = dict(given)
+    for node, value in given.items():
+        while graph.nodes[node].op == "scale":
+            value = value * modular(1 / graph.nodes[node].attr) % PRIME
+            (node,) = graph.nodes[node].args
+            out.setdefault(node, value)
+    return out
 
 
-def _modular_value(polynomial: tuple[Fraction, ...], point: int) -> int:
-    total = 0
-    for c in reversed(polynomial):
-        total = (total * point + _modular(c)) % PRIME
-    return total
-
-
-def _modular_pair(pair: Pair, point: int) -> int:
-    w, y = ((1 - point * _modular(1 / end)) % PRIME for end in (pair.right, pair.left))
-    v = s = 1
-    for f, g in pair.steps:
-        n = w * v * v % PRIME
-        v, s = v * _modular_value(f, n) % PRIME, s * _modular_value(g, n) % PRIME
-    return (_modular(pair.weight) * w * v + _modular(1 - pair.weight) * y * s) % PRIME
-
-
-def _degree_of_pair(pair: Pair) -> int:
-    """The degree: that of its two terms, or one less where their leading parts cancel, as those of a minimax pair do."""
-    v = s = 0
-    ratio = Fraction(1)  # of the leading coefficients, s to v, while both have one degree
-    for f, g in pair.steps:
-        n = 2 * v + 1
-        v, s, ratio = v + n * (len(f) - 1), s + n * (len(g) - 1), ratio * g[-1] / f[-1]
-    cancels = v == s and pair.weight / pair.right + (1 - pair.weight) * ratio / pair.left == 0
-    return max(v, s) + (0 if cancels else 1)
+def _sides(graph: Graph, claim: Residual) -> tuple[int, int] | None:
+    """From which to which of the two spaces of A = U Σ Vᵀ the solution leads, (0, 1) for A itself; None where products or
+    sums mix them up, as A A does for a square A."""
+    sides: dict[int, tuple[int, int]] = {}
+    for index, node in enumerate(graph.nodes[: claim.solution + 1]):
+        below = [sides[arg] for arg in node.args if arg in sides]
+        if index in claim.roots:
+            sides[index] = (0, 1)
+        elif not below or len(below) < len(node.args):
+            continue
+        elif node.op == "transpose":
+            sides[index] = below[0][1], below[0][0]
+        elif node.op == "matmul" and below[0][1] == below[1][0]:
+            sides[index] = below[0][0], below[1][1]
+        elif node.op in ("scale", "add") and len(set(below)) == 1:
+            sides[index] = below[0]
+    return sides.get(claim.solution)

@@ -10,7 +10,7 @@ from .approximations import approximation_claims, error_claims
 from .certificate import Certificate, Claim, Proved, Refuted, Unknown, Verdict
 from .exact import check_exactly, depth_lower_bound, exact_degree
 from .lower_bounds import show_degree, stated_bounds
-from .residual import check_residual
+from .residual import check_residual, state_residual
 from .symbolic import prove_for_all_dimensions
 
 if TYPE_CHECKING:
@@ -45,9 +45,8 @@ def verify_artifact(
 
 def _residual_claims(artifact: Artifact, residual: Residual) -> list[Claim]:
     """The tolerance that an approximate solution states and, where layers start from the data, how few layers there can be."""
-    graph, span = artifact.graph, f"[{float(residual.lower):.6g}, {float(residual.upper):.6g}]"
-    statement = f"‖I − SX‖₂ ≤ {float(residual.tol):.6g} for every S with its eigenvalues in {span} ({residual.method})"
-    claims = [Claim("residual", statement, check_residual(graph, residual))]
+    graph = artifact.graph
+    claims = [Claim("residual", f"{state_residual(residual)} ({residual.method})", check_residual(graph, residual))]
     for bound in stated_bounds(graph, residual):
         statement = f"{artifact.depth} layers; {bound.value} are needed for this tolerance, by whatever weights"
         gap = "the fewest possible" if artifact.depth == bound.value else f"{artifact.depth - bound.value} above the bound"

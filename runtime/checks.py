@@ -30,6 +30,30 @@ def check_facts(graph: Graph, prepared: Prepared) -> None:
             _check_fact(graph, fact, values[fact.node], slack)
 
 
+def below_floor(graph: Graph, dtype: torch.dtype) -> str | None:
+    """What to warn of before a run in a format in which rounding leaves a larger residual than the program states; or None.
+
+    In float64 the program itself warned when it was traced.
+    """
+    if dtype == torch.float64:
+        return None
+    for claim in graph.residuals:
+        factor, power = claim.floor or _FLOORS.get(claim.known, (0.0, 0.0))
+        kappa = float(claim.upper / claim.lower) if claim.lower else float("inf")
+        left = factor * torch.finfo(dtype).eps * (kappa**power if power else 1.0)
+        if left > claim.tol:
+            name, tol = str(dtype).removeprefix("torch."), float(claim.tol)
+            return (
+                f"{graph.name}: tol = {tol:.1e} is below what {name} reaches at κ = {kappa:.1e}, about {left:.1e}: "
+                f"the proved bound holds in exact arithmetic, this run will not reach it; fix: run in float64"
+            )
+    return None
+
+
+#: (c, p) of the rounding floor c · eps · κ^p of statements without one of their own: layers that act on A, or on S.
+_FLOORS = {"factor": (8.0, 0.5), "matrix": (8.0, 1.0)}
+
+
 def _check_fact(graph: Graph, fact: Fact, value: np.ndarray, slack: float) -> None:
     name = graph.describe(fact.node)
     if fact.kind in ("within", "rows", "norm", "signs"):

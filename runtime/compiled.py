@@ -15,12 +15,12 @@ from ..compiler.architecture import Architecture
 from ..compiler.artifact import Artifact
 from ..compiler.binding import bind_sizes
 from ..compiler.dims import size_of
-from ..compiler.errors import AssumptionError, DivergenceWarning, InputError
+from ..compiler.errors import AssumptionError, DivergenceWarning, InputError, PrecisionWarning
 from ..compiler.graph import Node, evaluate
 from ..compiler.layout import Labels, Placed
 from ..compiler.ops import EXACT, FLOAT64
 from ..proofs_check import exact
-from .checks import check_facts, divergence
+from .checks import below_floor, check_facts, divergence
 from .inputs import Prepared, check_names, prepare
 from .model import FeedForward, Head, Layer, Transformer
 from .structured import Structured
@@ -75,6 +75,7 @@ class Compiled:
         self.artifact, self.program = artifact, program
         self.constants = dict(constants or {})
         self.name = artifact.graph.name
+        self._warned: set[torch.dtype] = set()
         self.construction: str | None = None  # set by `Construction.compile`
         self.bounds: Bounds | None = None  # the figures of the paper's claim at these sizes, if one is cited
         self.theory: NewtonTheory | None = None  # what follows for the iterates, for constructions that say so
@@ -220,6 +221,7 @@ class Compiled:
         check = check and not torch.compiler.is_compiling()
         if check:
             check_facts(self.artifact.program, prepared)
+            self._warn_once(prepared.dtype)
         H = self._encode(prepared)
         outputs = self._decode_dense(H) if dense else self._decode_structured(H)
         if check:
@@ -329,6 +331,14 @@ class Compiled:
     def _deliver(self, outputs: Mapping[str, Tensor], numpy: bool) -> Any:
         final = {n: (t.detach().cpu().numpy()[()] if numpy else t) for n, t in outputs.items()}
         return final["output"] if self.artifact.graph.single_output else final
+
+    def _warn_once(self, dtype: torch.dtype) -> None:
+        """PrecisionWarning when rounding in this format is above a stated tolerance: once for a model and a format."""
+        if dtype not in self._warned:
+            self._warned.add(dtype)
+            text = below_floor(self.artifact.graph, dtype)
+            if text is not None:
+                warnings.warn(text, PrecisionWarning, stacklevel=4)
 
     def _report(self, prepared: Prepared, H: Tensor, outputs: Mapping[str, Tensor]) -> None:
         """Raises DivergenceError when an output overflowed; warns when a repeated layer made it useless."""

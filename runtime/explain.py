@@ -14,6 +14,7 @@ from ..compiler.weights import Block, HeadWeights
 from ..proofs_check.bounds import Bounds
 from ..proofs_check.exact import depth_lower_bound
 from ..proofs_check.lower_bounds import LowerBound, best, lower_bounds
+from ..proofs_check.residual import state_residual
 
 
 def explain_json(
@@ -35,6 +36,10 @@ def explain_json(
         "degree": degree,
         "depth_lower_bound": None if degree is None else depth_lower_bound(degree),
         "lower_bounds": [asdict(bound) for bound in sorted([*lower_bounds(artifact, degrees), *extra], key=_kind)],
+        "approximations": [
+            {"states": state_residual(claim), "method": claim.method, "tol": float(claim.tol)}
+            for claim in artifact.graph.residuals
+        ],
         "paper": None
         if bounds is None
         else {"source": bounds.source, "depth": bounds.depth, "heads": bounds.heads, "rows": bounds.rows},
@@ -95,6 +100,8 @@ def _figures(data: dict[str, Any]) -> list[str]:
     text = [f"{a:<16}{_cell(b):>14}{_cell(c):>10}{_cell(d):>14}{_cell(e):>16}".rstrip() for a, b, c, d, e in rows]
     if paper["source"]:
         text.append(f"paper: {paper['source']}")
+    for claim in data["approximations"]:
+        text += ["", f"approximate: {claim['states']}", f"  by {claim['method']}"]
     return [*text, "", *_arguments(data, bounds)]
 
 

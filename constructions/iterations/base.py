@@ -12,9 +12,9 @@ import torch
 
 from ...compiler.errors import CompileError
 from ...proofs_check.certificate import Verdict
+from ...proofs_check.ranges import Interval, Polynomial, image
 from .proof import prove
 from .recurrence import Recurrence
-from .rounding import Polynomial, image
 
 Target: TypeAlias = Literal["inverse", "sign", "polar", "inverse_sqrt"]
 Stability: TypeAlias = Literal["damped", "neutral", "amplified"]
@@ -59,9 +59,44 @@ class Schedule:
         """The residual after every step as a polynomial in the residual before it, constant first."""
         return tuple(self.iteration.recurrence.polynomial(step) for step in self.steps)
 
+    @property
+    def chain(self) -> tuple[Polynomial, ...]:
+        """The residual as a composition of polynomials, the first one in the number on `of_numbers`."""
+        return (Fraction(1), -self.start), *self.polynomials
+
+    @property
+    def of_numbers(self) -> Interval:
+        """The interval of the number of which the residual is a polynomial: what l and u bound, or its root (inverse_sqrt)."""
+        return self.iteration.recurrence.numbers(self.l, self.u)
+
+    @property
+    def method(self) -> str:
+        """How it goes, in a line."""
+        start = "I" if self.iteration.target in ("inverse", "inverse_sqrt") else "the matrix itself"
+        formula = f"R ← {self.iteration.residual}"
+        return f"{self.iteration.name}: {len(self.steps)} steps {formula} from {float(self.start):.6g} times {start}"
+
     def run(self, value: Any) -> Any:
         """The iteration on S (d, d) or A (n, d): a traced value inside a program, a numpy array, or a sympy matrix."""
         return self.iteration.recurrence.run(self.start, self.steps, value)
+
+    def apply(self, value: Any, rows: Any) -> Any:
+        """rows · X for an inverse X of S (d, d) that is never formed: rows (k, d) or (d,). See `Recurrence.apply`."""
+        return self.iteration.recurrence.apply(self.start, self.steps, value, rows)
+
+    def bound_rounding(self, dtype: Any, d: int) -> float:
+        """A bound, to first order in eps, of what rounding adds to the residual of matrices of at most d rows and columns.
+
+        A layer rounds by at most 4 d² eps times the sizes of its factors. For polar factor and sign only the last layer
+        counts; for the others every layer does, by at most 2κ times that (docs/reference/iterations.md has the argument).
+        Raises CompileError for an iteration that amplifies errors.
+        """
+        if self.iteration.stability == "amplified":
+            raise CompileError(f"{self.iteration.name} amplifies rounding errors: no bound is known", fix="take a damped one")
+        layer = 4.0 * d * d * eps_of(dtype, self.iteration.name)
+        if self.iteration.target in ("polar", "sign"):
+            return layer
+        return 2.0 * (self.layers + 1) * layer * float(self.u / self.l)
 
 
 @dataclass(frozen=True)
@@ -71,6 +106,7 @@ class Iteration:
     residual: the residual after one step as a formula in the residual R before it and the coefficients of the step.
     stability: what becomes of rounding errors made in earlier steps; `stability_note` says why, in a sentence.
     needs_lower: whether the coefficients depend on l, so that it must be known.
+    heads, blocks: the most heads in a layer after the first, and rows in blocks of the matrix's own height, as compiled.
     """
 
     name: str
@@ -82,6 +118,8 @@ class Iteration:
     stability_note: str
     layers_per_step: int
     needs_lower: bool
+    heads: int
+    blocks: int
     recurrence: Recurrence = field(repr=False)
     floor_model: Floor = field(repr=False)
 
@@ -130,12 +168,7 @@ class Iteration:
 
         dtype: of numpy or torch, or its name. κ = u/l. Raises CompileError for what is no float format.
         """
-        try:
-            eps = torch.finfo(dtype).eps if isinstance(dtype, torch.dtype) else float(np.finfo(np.dtype(dtype)).eps)
-        except (TypeError, ValueError) as error:
-            what = f"{self.name}: dtype is {dtype!r}: expected a float format"
-            raise CompileError(what, fix="pass numpy.float32, numpy.float64 or torch.float32") from error
-        return self.floor_model.factor * eps * float(kappa) ** self.floor_model.power
+        return self.floor_model.factor * eps_of(dtype, self.name) * float(kappa) ** self.floor_model.power
 
     def _unrolled(self, l: Fraction, u: Fraction, done: Callable[[list[Fraction]], bool], asked: str) -> Schedule:
         start = self.recurrence.start(l, u)
@@ -162,6 +195,15 @@ class Iteration:
                 f"{_asked(self, l, u, tol)}: expected 0 < tol < 1", fix="tol bounds the residual, for example 1e-6"
             )
         return lower, upper, goal
+
+
+def eps_of(dtype: Any, name: str) -> float:
+    """The spacing of a float format at 1; `name` is who asks, for the error."""
+    try:
+        return torch.finfo(dtype).eps if isinstance(dtype, torch.dtype) else float(np.finfo(np.dtype(dtype)).eps)
+    except (TypeError, ValueError) as error:
+        what = f"{name}: dtype is {dtype!r}: expected a float format"
+        raise CompileError(what, fix="pass numpy.float32, numpy.float64 or torch.float32") from error
 
 
 def _asked(iteration: Iteration, l: Any, u: Any, tol: Any) -> str:

@@ -14,8 +14,9 @@ from typing import Any, ClassVar
 
 import sympy
 
+from ...proofs_check.ranges import Interval, Polynomial, image, square_root
 from .recurrence import Recurrence, State, Step, identity_like, numbers_like
-from .rounding import Interval, Polynomial, image, nearest, square_root
+from .rounding import nearest
 
 __tracebackhide__ = True  # errors name the program's line, not ours
 
@@ -35,9 +36,6 @@ class _OddCubic(Recurrence):
     def start(self, l: Fraction, u: Fraction) -> Fraction:
         """1/u, so that σ ≤ 1; tuned cubics do not depend on the scale of their argument, and 2/(u + l) centres it."""
         return nearest(2 / (u + l)) if self.tuned else nearest(1 / u)
-
-    def spread(self, start: Fraction, l: Fraction, u: Fraction) -> Interval:
-        return Interval(1 - start * u, 1 - start * l)
 
     def tune(self, residual: Interval) -> tuple[Fraction, ...]:
         if not self.tuned:
@@ -108,8 +106,8 @@ class InverseRoot(_OddCubic):
     def start(self, l: Fraction, u: Fraction) -> Fraction:
         return super().start(square_root(l).lo, square_root(u).hi)
 
-    def spread(self, start: Fraction, l: Fraction, u: Fraction) -> Interval:
-        return Interval(1 - start * square_root(u).hi, 1 - start * square_root(l).lo)
+    def numbers(self, l: Fraction, u: Fraction) -> Interval:
+        return Interval(square_root(l).lo, square_root(u).hi)
 
     def run(self, start: Any, steps: Sequence[Step], value: Any) -> Any:
         X, E = self.begin(start, value)

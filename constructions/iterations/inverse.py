@@ -16,8 +16,9 @@ from typing import Any, ClassVar
 
 import sympy
 
+from ...proofs_check.ranges import Interval, Polynomial
 from .recurrence import Recurrence, State, Step, identity_like, numbers_like
-from .rounding import Interval, Polynomial, nearest
+from .rounding import nearest
 
 __tracebackhide__ = True  # errors name the program's line, not ours
 
@@ -31,9 +32,6 @@ class _Inverse(Recurrence):
         """2/(u + l), which makes the residual smallest; 1/u where l is not known (0)."""
         return nearest(2 / (u + l)) if l else nearest(1 / u)
 
-    def spread(self, start: Fraction, l: Fraction, u: Fraction) -> Interval:
-        return Interval(1 - start * u, 1 - start * l)
-
     def polynomial(self, step: Step) -> Polynomial:
         """1 − (1 − r) Σ_k c_k r^k."""
         shifted = [*step, 0]
@@ -44,6 +42,16 @@ class _Inverse(Recurrence):
         X, R = self.begin(start, S)
         for step in steps:
             X, R = self.advance((X, R), step, S)
+        return X
+
+    factors: ClassVar[bool] = True
+
+    def apply(self, start: Any, steps: Sequence[Step], value: Any, rows: Any) -> Any:
+        _, carried = self.begin(start, value)
+        (alpha,) = numbers_like([start], value)
+        X = alpha * rows
+        for step in steps:
+            X, carried = self.advance((X, carried), step, value)
         return X
 
     def begin(self, start: Any, value: Any) -> State:
@@ -136,6 +144,7 @@ class Literal(_Inverse):
     """R ← R² by X ← 2X − XSX as it is printed: SX is formed anew in every step."""
 
     symbols: ClassVar[Step] = (sympy.Integer(1),) * 2
+    factors: ClassVar[bool] = False
 
     def tune(self, residual: Interval) -> tuple[Fraction, ...]:
         return _ONE, _ONE

@@ -20,6 +20,10 @@ _NEWTON_SCHULZ_CUBIC = "3/2·R² − 1/2·R³"
 _SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹"
 
 
+#: Heads and blocks of rows by order.
+_SIZES = {2: (2, 3), 3: (2, 4), 4: (2, 3), 5: (3, 4), 6: (2, 3), 7: (3, 5), 8: (3, 5), 9: (2, 4)}
+
+
 def _newton_schulz(order: int) -> Iteration:
     return Iteration(
         f"newton-schulz-{order}",
@@ -31,6 +35,8 @@ def _newton_schulz(order: int) -> Iteration:
         _CARRIED_R,
         layers_per_step=1 if order <= 3 else 2,
         needs_lower=False,
+        heads=_SIZES[order][0],
+        blocks=_SIZES[order][1],
         recurrence=Power(order),
         floor_model=Floor(3.0, 1),
     )
@@ -48,6 +54,8 @@ ITERATIONS = (
         "errors of X in earlier steps are corrected, but forming SX rounds by about u κ, which X multiplies by κ again",
         layers_per_step=1,
         needs_lower=False,
+        heads=1,
+        blocks=3,
         recurrence=Literal(),
         floor_model=Floor(0.1, 2),
     ),
@@ -61,6 +69,8 @@ ITERATIONS = (
         _CARRIED_R,
         layers_per_step=1,
         needs_lower=True,
+        heads=3,
+        blocks=3,
         recurrence=ScaledNewton(),
         floor_model=Floor(3.0, 1),
     ),
@@ -74,6 +84,8 @@ ITERATIONS = (
         _CARRIED_T,
         layers_per_step=1,
         needs_lower=False,
+        heads=1,
+        blocks=3,
         recurrence=Tripling(tuned=False),
         floor_model=Floor(3.0, 1),
     ),
@@ -87,6 +99,8 @@ ITERATIONS = (
         _CARRIED_T,
         layers_per_step=1,
         needs_lower=True,
+        heads=1,
+        blocks=3,
         recurrence=Tripling(tuned=True),
         floor_model=Floor(3.0, 1),
     ),
@@ -100,6 +114,8 @@ ITERATIONS = (
         _ROTATES,
         layers_per_step=1,
         needs_lower=False,
+        heads=1,
+        blocks=2,
         recurrence=Orthogonalise(tuned=False),
         floor_model=Floor(6.0, 0),
     ),
@@ -113,6 +129,8 @@ ITERATIONS = (
         _ROTATES,
         layers_per_step=1,
         needs_lower=True,
+        heads=1,
+        blocks=2,
         recurrence=Orthogonalise(tuned=True),
         floor_model=Floor(6.0, 0),
     ),
@@ -126,6 +144,8 @@ ITERATIONS = (
         _ROTATES,
         layers_per_step=1,
         needs_lower=False,
+        heads=1,
+        blocks=2,
         recurrence=Orthogonalise(tuned=False),
         floor_model=Floor(6.0, 0),
     ),
@@ -139,6 +159,8 @@ ITERATIONS = (
         _ROTATES,
         layers_per_step=1,
         needs_lower=True,
+        heads=1,
+        blocks=2,
         recurrence=Orthogonalise(tuned=True),
         floor_model=Floor(6.0, 0),
     ),
@@ -152,6 +174,8 @@ ITERATIONS = (
         _CARRIED_E,
         layers_per_step=1,
         needs_lower=False,
+        heads=2,
+        blocks=3,
         recurrence=InverseRoot(tuned=False),
         floor_model=Floor(0.5, 1),
     ),
@@ -165,6 +189,8 @@ ITERATIONS = (
         _CARRIED_E,
         layers_per_step=1,
         needs_lower=True,
+        heads=3,
+        blocks=3,
         recurrence=InverseRoot(tuned=True),
         floor_model=Floor(1.0, 1),
     ),

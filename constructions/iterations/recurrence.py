@@ -16,7 +16,7 @@ import sympy
 
 from ...compiler.expr import Expr
 from ...compiler.program import eye
-from .rounding import Interval, Polynomial
+from ...proofs_check.ranges import Interval, Polynomial
 
 __tracebackhide__ = True  # errors name the program's line, not ours
 
@@ -37,9 +37,14 @@ class Recurrence(ABC):
     def start(self, l: Fraction, u: Fraction) -> Fraction:
         """The scale of X_0: a number of 53 bits."""
 
-    @abstractmethod
+    def numbers(self, l: Fraction, u: Fraction) -> Interval:
+        """The interval of the numbers ν for which the residual of X_0 is 1 − start · ν: by default those that l and u bound."""
+        return Interval(l, u)
+
     def spread(self, start: Fraction, l: Fraction, u: Fraction) -> Interval:
         """Proved bounds of the residual of X_0 over [l, u]."""
+        numbers = self.numbers(l, u)
+        return Interval(1 - start * numbers.hi, 1 - start * numbers.lo)
 
     @abstractmethod
     def tune(self, residual: Interval) -> tuple[Fraction, ...]:
@@ -52,6 +57,13 @@ class Recurrence(ABC):
     @abstractmethod
     def run(self, start: Any, steps: Sequence[Step], value: Any) -> Any:
         """X after all steps, for a traced value, an array or a sympy matrix."""
+
+    #: Whether X enters a step only as the left factor, so that rows · X needs no X.
+    factors: ClassVar[bool] = False
+
+    def apply(self, start: Any, steps: Sequence[Step], value: Any, rows: Any) -> Any:
+        """rows · X after all steps, where X enters a step only as the left factor (`factors`)."""
+        raise NotImplementedError
 
     @abstractmethod
     def begin(self, start: Any, value: Any) -> State:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 import headwright as hw
+from headwright.compiler.algebra import Algebra
 from headwright.compiler.pipeline import depth_of, distinct_plans
 from headwright.proofs_check.exact import depth_lower_bound, exact_degree
 
@@ -91,3 +92,32 @@ def test_a_time_limit_of_zero_still_gives_a_proved_plan() -> None:
 def test_other_time_limits_are_refused(limit: Any) -> None:
     with pytest.raises(hw.CompileError, match="time_limit"):
         hw.compile(random_polynomial(0), dims={"d": 2}, time_limit=limit)
+
+
+def test_the_work_of_selection_grows_slowly_with_the_number_of_steps(monkeypatch) -> None:
+    """X ← X (2I − T) multiplies one sum in every step: k of them multiplied out would be 2^k words."""
+
+    @hw.program
+    def chain(S: hw.Matrix["d", "d"], *, steps):
+        hw.symmetric(S)
+        X, T = hw.eye("d"), S
+        for _ in range(steps):
+            X, T = X @ (2 * hw.eye("d") - T), T @ (2 * hw.eye("d") - T)
+        return X
+
+    words = 0
+    collect = Algebra._collect
+
+    def counted(self, shape, terms):
+        nonlocal words
+        found = list(terms)
+        words += len(found)
+        return collect(self, shape, iter(found))
+
+    monkeypatch.setattr(Algebra, "_collect", counted)
+    counts = []
+    for steps in (6, 12):
+        words = 0
+        list(distinct_plans(chain.trace({"d": 3}, {"steps": steps}), look_through=("minor",)))
+        counts.append(words)
+    assert counts[1] <= 8 * counts[0]  # at most cubic; the square of 2^6 = 64 for sums that are multiplied out

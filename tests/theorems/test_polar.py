@@ -9,7 +9,10 @@ import numpy as np
 import pytest
 
 import headwright as hw
+from headwright.compiler.graph import live_nodes
+from headwright.compiler.statements import residual
 from headwright.proofs_check.exact import depth_lower_bound, exact_degree
+from headwright.proofs_check.residual import check_residual
 from headwright.runtime.compiled import Compiled
 
 linalg = pytest.importorskip("scipy.linalg", reason="scipy comes with scikit-learn, the `demo` extra")
@@ -228,6 +231,86 @@ def test_sign_and_inverse_square_root_refuse_what_is_not_symmetric_or_not_inside
 def test_options_that_make_no_sense_are_refused_by_name(changes, says) -> None:
     with pytest.raises(hw.CompileError, match=says):
         compile_("polar_factor", n=4, d=3, **changes)
+
+
+CONSTRUCTIONS = {"polar_factor": {"n": 4, "d": 3}, "matrix_sign": {"d": 3}, "inverse_sqrt": {"d": 3}}
+
+
+@pytest.mark.parametrize("iteration", ITERATIONS)
+@pytest.mark.parametrize("name", CONSTRUCTIONS)
+def test_the_tolerance_is_a_claim_that_every_altered_coefficient_of_the_program_breaks(name, iteration) -> None:
+    model = compile_(name, **CONSTRUCTIONS[name], iteration=iteration, spectrum=(0.05, 2), tol=1e-8)
+    graph = model.artifact.graph
+    (claim,) = graph.residuals
+    assert isinstance(hw.verify(model)["residual"], hw.Proved)
+    altered = 0
+    for index in live_nodes(graph):
+        node = graph.nodes[index]
+        if node.op == "scale":
+            nodes = (*graph.nodes[:index], replace(node, attr=node.attr + Fraction(1, 2**50)), *graph.nodes[index + 1 :])
+            assert isinstance(check_residual(replace(graph, nodes=nodes), claim), hw.Refuted), graph.describe(index)
+            altered += 1
+    assert altered >= model.depth
+    for number in range(len(claim.chain)):
+        *rest, last = claim.chain[number]
+        bent = (*claim.chain[:number], (*rest, last + Fraction(1, 2**50)), *claim.chain[number + 1 :])
+        assert isinstance(check_residual(graph, replace(claim, chain=bent)), hw.Refuted)
+    target = {"polar_factor": "polar", "matrix_sign": "sign", "inverse_sqrt": "inverse-sqrt"}[name]
+    bound = hw.iterations.get(f"{iteration}-{target}").schedule(0.05, 2, 1e-8).bounds[-1]
+    assert isinstance(check_residual(graph, replace(claim, tol=bound * Fraction(9, 10))), hw.Refuted)
+    assert not isinstance(check_residual(graph, replace(claim, upper=claim.upper * 4)), hw.Proved)  # it diverges there
+
+
+def test_with_a_count_of_steps_the_residual_that_they_have_is_the_claim() -> None:
+    model = compile_("polar_factor", n=4, d=3, spectrum=(0.1, 1), steps=3)
+    (claim,) = model.artifact.graph.residuals
+    assert claim.tol == hw.iterations.get("newton-schulz-polar").fixed(3, 0.1, 1).bounds[-1]
+    assert isinstance(hw.verify(model)["residual"], hw.Proved)
+
+
+def stated(result, value, target, chain):
+    """The statement that the result has this residual, at most 99/100 on [1/10, 1]."""
+    residual(
+        result,
+        roots=(value,),
+        power=0,
+        chain=chain,
+        lower=Fraction(1, 10),
+        upper=Fraction(1),
+        tol=Fraction(99, 100),
+        known="other",
+        method="by hand",
+        of_root=True,
+        target=target,
+    )
+    return result
+
+
+def test_a_polynomial_that_is_not_odd_or_mixes_up_the_spaces_of_a_does_not_pass() -> None:
+    """On numbers σ > 0 alone they look right."""
+    halves = Fraction(3, 2), Fraction(-1, 2)
+    chain = hw.iterations.get("newton-schulz-polar").fixed(2, Fraction(1, 10), 1).chain
+
+    @hw.program
+    def even(S: hw.Matrix["d", "d"]):
+        hw.symmetric(S)
+        return stated(S @ S, S, "sign", ((Fraction(1), Fraction(0), Fraction(-1)),))  # |1 − σ²| ≤ 99/100 on [1/10, 1]
+
+    @hw.program
+    def mixed(A: hw.Matrix["d", "d"]):
+        a, b = halves
+        Y = a * A + b * A @ A @ A
+        return stated(a * Y + b * Y @ Y @ Y, A, "polar", chain)
+
+    @hw.program
+    def right(A: hw.Matrix["d", "d"]):
+        a, b = halves
+        Y = a * A + b * A @ A.T @ A
+        return stated(a * Y + b * Y @ Y.T @ Y, A, "polar", chain)
+
+    assert isinstance(hw.verify(hw.compile(right, dims={"d": 3}))["residual"], hw.Proved)
+    assert "not opposite" in hw.verify(hw.compile(even, dims={"d": 3}))["residual"].counterexample
+    assert isinstance(hw.verify(hw.compile(mixed, dims={"d": 3}))["residual"], hw.Unknown)
 
 
 def test_as_a_part_of_a_larger_program(rng) -> None:

@@ -186,3 +186,27 @@ def test_words_with_equal_canonical_forms_are_equal_matrices(p: tuple, q: tuple)
     for left, right in ((a, b), (ALGEBRA.multiply(a, b), ALGEBRA.multiply(b, a)), (a, ALGEBRA.transpose(a))):
         if ALGEBRA.equal(left, right):
             assert (evaluate(ALGEBRA, left, VALUES) == evaluate(ALGEBRA, right, VALUES)).all()
+
+
+def test_symmetry_is_seen_from_the_letters_of_a_product_however_long() -> None:
+    """A product of k sums has 2^k words; polynomials in one symmetric matrix commute, so none has to be written out."""
+    algebra = Algebra()
+    S = algebra.new_atom("S", ("d", "d"), symmetric=True)
+    one, poly, sums = algebra.identity("d"), algebra.atom(S), {}
+    for k in range(60):
+        factor = algebra.subtract(algebra.scale(Fraction(k + 2), one), algebra.atom(S))
+        atom = algebra.name_atom_after(factor, f"F{k}")
+        sums[atom] = factor
+        poly = algebra.multiply(poly, algebra.atom(atom))
+    assert algebra.is_known_symmetric(poly, sums)
+
+
+def test_symmetry_that_only_shows_multiplied_out_is_seen_where_that_is_short() -> None:
+    algebra = Algebra()
+    A, B = (algebra.new_atom(name, ("d", "d")) for name in "AB")
+    total = algebra.add(algebra.transpose(algebra.atom(A)), algebra.atom(B))
+    F = algebra.name_atom_after(total, "Aᵀ + B")
+    BA = algebra.multiply(algebra.transpose(algebra.atom(B)), algebra.transpose(algebra.atom(A)))
+    poly = algebra.add(algebra.multiply(algebra.atom(A), algebra.atom(F)), BA)  # A (Aᵀ + B) + Bᵀ Aᵀ
+    assert algebra.is_known_symmetric(poly, {F: total})
+    assert not algebra.is_known_symmetric(algebra.multiply(algebra.atom(A), algebra.atom(F)), {F: total})

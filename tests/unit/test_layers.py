@@ -10,12 +10,11 @@ import pytest
 import headwright
 
 ROOT = Path(headwright.__file__).resolve().parent
-PACKAGES = ("compiler", "compiler/approximate", "constructions", "runtime", "proofs_check")
-MODULES = {
-    ".".join(path.relative_to(ROOT).with_suffix("").parts): path
+PACKAGES = ("compiler", "constructions", "runtime", "proofs_check")
+MODULES = {  # a package inside a package, such as constructions.iterations, is a module too: its __init__ re-exports
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
     for package in PACKAGES
-    for path in sorted((ROOT / package).glob("*.py"))
-    if path.name != "__init__.py"
+    for path in sorted((ROOT / package).rglob("*.py"))
 }
 
 
@@ -44,7 +43,8 @@ def targets(name: str, node: ast.ImportFrom) -> set[str]:
             return set()
         base = (node.module or "").split(".")[1:]
     else:
-        base = name.split(".")[: -node.level] + (node.module.split(".") if node.module else [])
+        own = name.split(".") + (["__init__"] if MODULES[name].name == "__init__.py" else [])
+        base = own[: -node.level] + (node.module.split(".") if node.module else [])
     joined = ".".join(base)
     if joined in MODULES:
         return {joined}
@@ -54,6 +54,10 @@ def targets(name: str, node: ast.ImportFrom) -> set[str]:
 def test_the_import_reader_sees_what_it_must() -> None:
     assert {"compiler.allocate", "compiler.merge", "compiler.graph"} <= imports("compiler.pipeline")
     assert "compiler.weights" in imports("runtime.structured")
+    assert {"constructions.iterations", "compiler.statements"} <= imports("constructions.polar")
+    own = {f"constructions.iterations.{name}" for name in ("base", "choice", "library")}
+    assert imports("constructions.iterations") == own
+    assert {"constructions.iterations.recurrence", "proofs_check.ranges"} <= imports("constructions.iterations.cubic")
 
 
 @pytest.mark.parametrize("name", [m for m in MODULES if m.startswith("compiler.")])
@@ -90,6 +94,14 @@ def test_the_proof_trusts_none_of_the_passes_that_it_checks() -> None:
     passes = {f"compiler.{p}" for p in ("select", "place", "schedule", "allocate", "merge", "pipeline", "hints", "ir")}
     for name in ("proofs_check.symbolic", "proofs_check.exact", "proofs_check.verify"):
         assert not imports(name, everywhere=True) & passes
+
+
+@pytest.mark.parametrize(
+    "name", [m for m in MODULES if m.startswith("constructions.iterations") and not m.endswith(".measure")]
+)
+def test_iterations_import_neither_the_runtime_nor_the_constructions_made_of_them(name: str) -> None:
+    outside = {m for m in imports(name, everywhere=True) if m.startswith(("runtime", "constructions"))}
+    assert all(m.startswith("constructions.iterations") for m in outside), f"{name} imports {outside}"
 
 
 def test_there_are_no_import_cycles() -> None:

@@ -11,11 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import headwright as hw
+from headwright.compiler import weights
 from headwright.compiler.algebra import Poly
 from headwright.compiler.allocate import Habits, allocate
 from headwright.compiler.dims import size_of
 from headwright.compiler.graph import Graph, evaluate
-from headwright.compiler.ir import Copy, Layout, Plan, Ref, Slot, SlotTerm
+from headwright.compiler.ir import Copy, Layout, Plan, Ref, Slot, SlotHead, SlotTerm
 from headwright.compiler.layout import label_rows
 from headwright.compiler.merge import coefficients, merge
 from headwright.compiler.ops import EXACT
@@ -266,3 +267,32 @@ def test_repeated_layers_are_stored_once() -> None:
     short, long = (hw.constructions.get("newton_inverse").compile(d=3, steps=steps, start="input") for steps in (2, 9))
     assert long.n_unique_parameters == short.n_unique_parameters == 3 * long.d_model**2
     assert long.n_parameters == 9 * long.n_unique_parameters
+
+
+def test_a_stack_higher_than_the_stream_is_multiplied_out_exactly() -> None:
+    """(K H)ᵀ (Q H) = Hᵀ (Kᵀ Q) H: one head, whose W_Q is a sum of blocks again; coefficients that cancel leave none."""
+    first, second = Slot(0, "d"), Slot(1, "d")
+    A, B, e = Ref(first), Ref(second), Ref(first, first=True)
+    one, two, half = Fraction(1), Fraction(2), Fraction(1, 2)
+    stack = (
+        (((A, one), (B, two)), ((B, half),)),
+        (((B, one),), ((A, two), (B, -one))),
+        (((e, two),), ((e, half),)),
+    )
+    starts, d_model = slot_starts((first, second), {"d": 3})
+    (head,) = build_layer((SlotHead(((first, B, one),), stack),), starts, d_model, {"d": 3}).heads
+    I = np.eye(3, dtype=int).astype(object) * one
+    expected = np.block([[np.diag([one, 0, 0]), I / 2], [2 * I, 0 * I]])
+    assert (head.W_K.exact().T.dot(head.W_Q.exact()) == expected).all()
+    assert len(head.W_Q.blocks) == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "sizes"), [("least_squares", {"n": 5, "d": 3}), ("newton_inverse_order", {"d": 3, "order": 3})]
+)
+def test_models_with_every_stack_multiplied_out_are_proved_as_well(name, sizes, monkeypatch) -> None:
+    plain = hw.constructions.get(name).compile(**sizes, steps=3, alpha=Fraction(1, 8))
+    monkeypatch.setattr(weights, "_fits", lambda heights, d_model: False)
+    model = hw.constructions.get(name).compile(**sizes, steps=3, alpha=Fraction(1, 8))
+    assert model.artifact.layers != plain.artifact.layers and model.heads_per_layer == plain.heads_per_layer
+    assert hw.verify(model).all_proved
