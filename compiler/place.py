@@ -166,3 +166,19 @@ class _Placing:
         others = [t for t in self.options(word, coefficient, copy) if t != chosen]
         usable = [t for t in others if all(whole(self.plan, c) in self.demanded for form in (t.V, t.K, t.Q) for _, c in form)]
         return (chosen, *usable)
+
+
+def ways(plan: Plan, copy: Copy) -> list[list[Term]]:
+    """For every term of a computed copy all ways to write it as V Kᵀ Q, whatever is stored."""
+    placing = _Placing(plan, Taste())
+    return [placing.options(word, c, copy) for word, c in placing.words(copy)]
+
+
+def output_copies(plan: Plan) -> list[dict[Copy, bool]]:
+    """For every output the copies that it may be read from, and whether it is read transposed."""
+    placing, found = _Placing(plan, Taste()), []
+    for spec, atom, flipped in plan.outputs:
+        cut = plan.graph.nodes[spec.node].op in ("top", "bottom")  # cut out of tokens: the stack must lie along them
+        copies = [placing.stored((atom, flip)) for flip in ((not flipped,) if cut else (False, True))]
+        found.append({copy: copy.flipped != flipped for copy in copies})
+    return found
