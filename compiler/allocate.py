@@ -221,7 +221,8 @@ class _Allocation:
         """What writing the copy over a dead slot costs in erasing; None where it must not be done."""
         own = self.own_terms(copy)
         clean = self.clearing(state, copy)
-        if not self.clears_all(slot) and copy in self.must_be_clean and state.extent - {copy.cols} - ({clean} if state.extent == {clean} else set()):
+        left = state.extent - {copy.cols} - ({clean} if state.extent == {clean} else set())
+        if copy in self.must_be_clean and left and not self.clears_all(slot):
             return None
         if self.in_place(state, copy):
             return 0.0

@@ -1,7 +1,7 @@
 """The fewest rows for the products of a plan, as an integer program.
 
 What is free: which orientation of each value is stored, how each product reads it as V, K and Q, in which layer each
-copy is written (the number of layers is the plan's least), and which dead rows each copy takes over. What `allocate`
+copy is written (within a given number of layers), and which dead rows each copy takes over. What `allocate`
 demands and is modelled here:
 
     a copy is written after all that it reads, and keeps its rows until its last reading;
@@ -9,7 +9,8 @@ demands and is modelled here:
     clearing rows reads an identity, identities keep their rows, and a sum over a term of its own clears nothing.
 
 What is left out: which columns hold leftovers, and which of several identities clears which rows. So the optimum is a
-lower bound for every schedule and allocation of these products; `allocate` realises the solution where it can.
+lower bound for every schedule and allocation of these products that computes a value once in an orientation; `allocate`
+realises the solution where it can.
 
 Unknowns, for copies c, u and layers t:  W[c, t] c is written by layer t;  R[c, t] c is read in layer t or later;
 O[c, t] c holds rows after layer t;  M[c, u, t] u takes over the rows of c in layer t, which still reads c;  twins.
@@ -19,116 +20,57 @@ colours as ever overlap, and a pair that M joins is one interval.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property
 
-from .allocate import bare_copies, same_variable
+from .allocate import same_variable
 from .dims import Dim, size_of
 from .engine import Answer, Linear, Problem, solve, total
-from .errors import ArchitectureError
-from .ir import Copy, Placement, Plan, Schedule, Term, whole
-from .place import identity_copy, is_identity, output_copies, ways
-
-#: Programs with more unknowns than this are not written down: HiGHS would need minutes.
-MOST_UNKNOWNS = 3000
+from .ir import Copy, Placement, Plan, Schedule, whole
+from .options import Options, Way, reads_of
+from .place import identity_copy, is_identity, ways
 
 _ONE: Linear = {-1: 1}
 _ZERO: Linear = {}
 
 
 class TooLarge(Exception):
-    """The program has more unknowns than `MOST_UNKNOWNS`."""
+    """The program has more unknowns than allowed."""
 
-
-@dataclass(frozen=True)
-class _Way:
-    """One way to write a term: the copies and identities that it reads, and the copies that it adds as they are."""
-
-    term: Term
-    copies: frozenset[Copy]
-    eyes: frozenset[Dim]
-    bare: tuple[tuple[Copy, Fraction], ...]
-
-
-def _reads(plan: Plan, term: Term) -> set[Copy]:
-    return {whole(plan, c) for form in (term.V, term.K, term.Q) for _, c in form}
-
-
-def _way(plan: Plan, term: Term) -> _Way:
-    reads = _reads(plan, term)
-    eyes = frozenset(c.rows for c in reads if is_identity(c))
-    return _Way(term, frozenset(c for c in reads if not is_identity(c)), eyes, tuple(bare_copies(term)))
+    def __init__(self, most: int) -> None:
+        super().__init__(f"larger than {most:,} unknowns")
 
 
 class ExactRows:
-    """The integer program of a plan. Raises TooLarge, and ArchitectureError where no copy of an output can be written."""
+    """The integer program of a plan, with `more` layers than it needs (None: as many as its copies can fill).
 
-    def __init__(self, plan: Plan) -> None:
-        self.plan = plan
-        self.outputs = output_copies(plan)
+    Raises TooLarge beyond `most` unknowns, and ArchitectureError where an output cannot be written.
+    """
+
+    def __init__(self, plan: Plan, most: int, more: int | None = 0) -> None:
+        self.most = most
         self.depth = max((plan.values[atom].level for _, atom, _ in plan.outputs), default=0)
-        self.terms: dict[Copy, list[list[_Way]]] = {}
-        self.leaves: set[Copy] = set()
-        self._impossible: set[Copy] = set()
-        for found in self.outputs:
-            if not any([self._discover(whole(plan, copy)) for copy in found]):
-                raise ArchitectureError("an output reads parts of a stack in a way that no layout can serve")
+        self.options = Options(plan, self.depth)
+        if more is None:
+            more = max(0, len(self.options.terms) - self.depth)
+        if more:
+            self.depth += more
+            self.options = Options(plan, self.depth)
+        self.plan, self.outputs = plan, self.options.outputs
+        self.terms, self.leaves, self.early = self.options.terms, self.options.leaves, self.options.early
+        self._order, self._late = self.options.order, self.options.late
+        self.problem = Problem()
         self._model()
-
-    # -- what there may be ---------------------------------------------------------------------------------
-
-    def _discover(self, copy: Copy) -> bool:
-        """Notes a copy and all that it may read; False where it cannot be written."""
-        if copy in self._impossible:
-            return False
-        if is_identity(copy) or copy in self.leaves or copy in self.terms:
-            return True
-        if self.plan.values[copy.atom].poly is None:
-            self.leaves.add(copy)
-            return True
-        try:
-            options = [[_way(self.plan, term) for term in found] for found in ways(self.plan, copy)]
-        except ArchitectureError:
-            self._impossible.add(copy)
-            return False
-        usable = [[way for way in found if all([self._discover(c) for c in way.copies])] for found in options]
-        if not all(usable):
-            self._impossible.add(copy)
-            return False
-        self.terms[copy] = [_distinct(found) for found in usable]
-        return True
-
-    @cached_property
-    def _order(self) -> list[Copy]:
-        """Computed copies, sources before readers."""
-        return sorted(self.terms, key=lambda c: (self.early(c), c))
-
-    def early(self, copy: Copy) -> int:
-        """The first layer that may write a copy; 0 for leaves."""
-        return self.plan.values[copy.atom].level
-
-    @cached_property
-    def _late(self) -> dict[Copy, int]:
-        """The last layer that may write a copy, if it is read at all."""
-        late = {whole(self.plan, c): self.depth for found in self.outputs for c in found if not is_identity(c)}
-        for reader in reversed(self._order):
-            for way in (way for found in self.terms[reader] for way in found):
-                for c in way.copies:
-                    late[c] = max(late.get(c, 0), late.get(reader, 0) - 1)
-        return late
 
     # -- the program ---------------------------------------------------------------------------------------
 
     def _model(self) -> None:
-        self.problem = Problem()
         self._eyes: dict[Dim, Linear] = {}
         self._takes: dict[tuple[Copy, Copy, int], Linear] = {}
         self._twins: dict[Copy, Linear] = {}
         self._grows: dict[Copy, set[Copy]] = {}  # the terms over which a sum may be written without clearing
         unknown = self.problem.unknown
-        if sum(1 + self._late.get(c, 0) - self.early(c) for c in self._order) > MOST_UNKNOWNS:
-            raise TooLarge
+        if sum(1 + self._late[c] - self.early(c) for c in self._order) > self.most:
+            raise TooLarge(self.most)
         self._exists: dict[Copy, Linear] = {c: unknown() for c in (*self._order, *sorted(self.leaves))}
         self._written = {c: self._windows(c) for c in self._order}
         self._picked = {c: [self._pick(c, found) for found in self.terms[c]] for c in self._order}
@@ -143,8 +85,8 @@ class ExactRows:
         self._takeovers()
         self._identities()
         self._count_rows()
-        if len(self.problem.highs) > MOST_UNKNOWNS:
-            raise TooLarge
+        if len(self.problem.highs) > self.most:
+            raise TooLarge(self.most)
 
     def _windows(self, c: Copy) -> list[Linear]:
         """W[c, 0 … depth]: nothing before the window of c, its existence after it, rising between."""
@@ -169,7 +111,7 @@ class ExactRows:
             return _ZERO
         return self._exists[c] if c in self.leaves else self._written[c][min(t, self.depth)]
 
-    def _pick(self, c: Copy, found: list[_Way]) -> list[Linear]:
+    def _pick(self, c: Copy, found: list[Way]) -> list[Linear]:
         """One of the ways of a term, if the copy exists."""
         if len(found) == 1:
             return [self._exists[c]]
@@ -183,7 +125,7 @@ class ExactRows:
         """One of the copies that an output may be read from."""
         copies = [whole(self.plan, c) for c in found]
         stored = [c for c in copies if c in self._exists]
-        if not stored:
+        if not stored:  # an identity, which keeps its rows anyway
             return {}
         if len(stored) == 1:
             self.problem.at_least(self._exists[stored[0]], 1)
@@ -199,8 +141,8 @@ class ExactRows:
         readings: dict[Copy, list[Linear]] = {}
         for found, picks in zip(self.terms[u], self._picked[u], strict=True):
             for c in sorted({c for way in found for c in way.copies}):
-                some = [x for way, x in zip(found, picks, strict=True) if c in way.copies]
-                readings.setdefault(c, []).append(self._exists[u] if len(some) == len(found) else total(*((1, x) for x in some)))
+                some = [(1, x) for way, x in zip(found, picks, strict=True) if c in way.copies]
+                readings.setdefault(c, []).append(self._exists[u] if len(some) == len(found) else total(*some))
         for c, forms in readings.items():
             if self._exists[u] in forms:
                 reads: Linear = self._exists[u]
@@ -226,9 +168,7 @@ class ExactRows:
             if u is None or t <= self.early(u):
                 forms.append(total((1, self.written(c, t)), (1, reads), (-1, self._exists[c])))
             elif t <= self._late[u]:
-                forms.append(
-                    total((1, self.written(c, t)), (-1, self.written(u, t - 1)), (1, reads), (-1, self._exists[c]))
-                )
+                forms.append(total((1, self.written(c, t)), (-1, self.written(u, t - 1)), (1, reads), (-1, self._exists[c])))
         if c in self.terms and self.early(c) <= t <= self._late[c]:
             forms.append(total((1, self.written(c, t)), (-1, self.written(c, t - 1))))
         if c in self.leaves and t == 0:
@@ -303,12 +243,10 @@ class ExactRows:
                     over: Linear = _ZERO
                     if len(way.bare) == 1 and way.bare[0][1] == 1:
                         over = self._in_place(u, way.bare[0][0])
-                    for dim in way.eyes:
+                    for dim in sorted(way.eyes, key=str):
                         needs.setdefault(dim, []).append(total((1, x), (-1, over)))
-        for found in self.outputs:
-            for c in found:
-                if is_identity(c):
-                    needs.setdefault(c.rows, []).append(_ONE)
+        for output in (c for found in self.outputs for c in found if is_identity(c)):
+            needs.setdefault(output.rows, []).append(_ONE)
         dims = {*needs, *(d for c in self._exists for d in (c.rows, c.cols, *self._columns_read(c)))}
         self._eyes = {dim: self.problem.unknown() for dim in sorted(dims, key=str)}
         self._first: Linear = self.problem.unknown()  # an identity of one row, where no larger one serves
@@ -367,7 +305,7 @@ class ExactRows:
 
     def schedule(self, answer: Answer) -> Schedule:
         """The solution as a placement and a schedule. Equal ways that read only what is there anyway are kept."""
-        picked: dict[Copy, list[_Way]] = {}
+        picked: dict[Copy, list[Way]] = {}
         outputs = []
         for (spec, _, _), found, chosen in zip(self.plan.outputs, self.outputs, self._chosen, strict=True):
             copy = next(c for c in found if is_identity(c) or answer[chosen[whole(self.plan, c)]])
@@ -383,12 +321,12 @@ class ExactRows:
         eyes = {identity_copy(dim) for dim, eye in self._eyes.items() if answer[eye]}
         if answer[self._first]:
             eyes.add(identity_copy(1))
-        encoded = eyes | {c for found in picked.values() for way in found for c in way.copies if c in self.leaves}
+        encoded = eyes | {c for taken in picked.values() for way in taken for c in way.copies if c in self.leaves}
         encoded |= {whole(self.plan, copy) for _, copy, _ in outputs if copy not in picked}
         layer |= dict.fromkeys(encoded, 0)
         last = dict.fromkeys(layer, 0)
-        for u, found in picked.items():
-            for c in (c for way in found for c in way.copies):
+        for u in picked:
+            for c in (c for way in picked[u] for c in way.copies):
                 last[c] = max(last[c], layer[u])
         last |= {whole(self.plan, copy): self.depth + 1 for _, copy, _ in outputs}
 
@@ -400,15 +338,7 @@ class ExactRows:
         terms = {}
         for u in sorted(picked):
             terms[u] = tuple(
-                (way.term, *(t for t in others if t != way.term and all(at_hand(c, u) for c in _reads(self.plan, t))))
+                (way.term, *(t for t in others if t != way.term and all(at_hand(c, u) for c in reads_of(self.plan, t))))
                 for way, others in zip(picked[u], ways(self.plan, u), strict=True)
             )
         return Schedule(Placement(self.plan, terms, tuple(sorted(encoded)), tuple(outputs)), layer, self.depth, last)
-
-
-def _distinct(found: list[_Way]) -> list[_Way]:
-    """The ways that differ in what they read or add as it is."""
-    kept: dict[tuple[frozenset[Copy], frozenset[Dim], tuple[tuple[Copy, Fraction], ...]], _Way] = {}
-    for way in found:
-        kept.setdefault((way.copies, way.eyes, way.bare), way)
-    return list(kept.values())

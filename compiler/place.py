@@ -174,6 +174,12 @@ def ways(plan: Plan, copy: Copy) -> list[list[Term]]:
     return [placing.options(word, c, copy) for word, c in placing.words(copy)]
 
 
+def copies_of(plan: Plan, atom: int) -> list[Copy]:
+    """The ways in which a value may be stored: as rows, transposed."""
+    placing = _Placing(plan, Taste())
+    return list(dict.fromkeys(placing.stored((atom, flip)) for flip in (False, True)))
+
+
 def output_copies(plan: Plan) -> list[dict[Copy, bool]]:
     """For every output the copies that it may be read from, and whether it is read transposed."""
     placing, found = _Placing(plan, Taste()), []

@@ -1,0 +1,171 @@
+"""The exact step: the fewest rows for each plan by an integer program, and what is proved by it.
+
+The greedy path has run before, so there is always a plan to return: without the engine, or when time or nodes run out,
+it stays, and the result says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from .artifact import Proven
+from .engine import NAME, Answer, missing
+from .errors import ArchitectureError
+from .exact_rows import ExactRows, TooLarge
+from .ir import Plan, Schedule
+
+#: The branch and bound of one program ends after so many nodes. A count, not seconds: the same input gives the same result.
+NODES = 300
+
+#: Unknowns of one program, of one for any number of layers, and of all programs of a compilation: beyond these none is
+#: begun. With so many HiGHS takes seconds.
+MOST_UNKNOWNS = 3_000
+MOST_UNKNOWNS_ANY_DEPTH = 1_500
+MOST_WORK = 30_000
+
+ASSUMES = (
+    "each value is computed once in an orientation, and alone in its rows until it is last read; rows are cleared a layer "
+    "before others take them over, except by a sum that contains them or by the same variable; identities stay; "
+    f"{NAME} solved the integer program, in floating point"
+)
+
+
+@dataclass(frozen=True)
+class Bound:
+    """No allocation of a plan has fewer than `rows`: in its fewest layers, or in `any_depth`."""
+
+    rows: int
+    any_depth: bool = False
+
+
+@dataclass
+class Rows:
+    """What is known of the rows of several plans. engine: empty where none was used; `note`: why not, or what it left."""
+
+    plans: Sequence[Plan]
+    engine: str = ""
+    note: str = ""
+    finished: bool = True
+    bounds: dict[int, Bound] = field(default_factory=dict)  # by the number of the plan
+
+    def proven(self, chosen: Plan, depth: int, rows: int) -> tuple[Proven, ...]:
+        """The statements about a model of the chosen plan with so many layers and rows."""
+        found = []
+        number = next(i for i, plan in enumerate(self.plans) if plan is chosen)
+        if number in self.bounds:
+            bound = self.bounds[number]
+            layers = "in any number of layers" if bound.any_depth else f"in up to {depth} layers"
+            argument = f"no orientations, layers and reuse of rows for these products have fewer, {layers}"
+            found.append(Proven("rows", rows, min(bound.rows, rows), argument, ASSUMES))
+        if len(self.bounds) == len(self.plans) > 1:
+            any_depth = all(bound.any_depth for bound in self.bounds.values())
+            layers = "in any number of layers" if any_depth else "each in its fewest layers"
+            argument = f"nor for any of the {len(self.plans)} choices of products that were tried, {layers}"
+            least = min(bound.rows for bound in self.bounds.values())
+            found.append(Proven("rows", rows, min(least, rows), argument, ASSUMES))
+        return tuple(found)
+
+
+def fewest_rows(
+    plans: Sequence[Plan],
+    first: Plan,
+    rows: int,
+    any_depth: bool,
+    lay_out: Callable[[Schedule], int | None],
+    seconds_left: Callable[[], float | None],
+) -> Rows:
+    """Looks for fewer rows in every plan, `first` before the others.
+
+    rows: the fewest so far. any_depth: more layers than a plan needs are welcome where they save rows. lay_out: makes
+    layouts of a schedule and returns the fewest rows among those that are better than all before, None where none is.
+    seconds_left: None without a limit.
+    """
+    out = Rows(plans, note=missing())
+    if out.note:
+        return out
+    step = _Step(rows, lay_out, seconds_left)
+    for number, plan in sorted(enumerate(plans), key=lambda item: (item[1] is not first, item[0])):
+        bound = step.bound(plan, any_depth)
+        if bound is not None:
+            out.bounds[number] = bound
+        if step.stop:
+            break
+    out.engine = NAME if step.work else ""
+    missed = len(plans) - len(out.bounds)
+    if step.note:
+        out.note = f"{step.note}: {missed} of {len(plans)} choices of products without a bound" if missed else step.note
+    out.finished = not step.out_of_time
+    return out
+
+
+@dataclass
+class _Step:
+    """The programs solved so far; `rows`: the fewest found."""
+
+    rows: int
+    lay_out: Callable[[Schedule], int | None]
+    seconds_left: Callable[[], float | None]
+    work: int = 0
+    note: str = ""
+    stop: bool = False
+    out_of_time: bool = False
+
+    def bound(self, plan: Plan, any_depth: bool) -> Bound | None:
+        """The bound of one plan; improvements are laid out on the way."""
+        try:
+            least = self.at_any_depth(plan) if any_depth else None
+            if least is not None and least >= self.rows:
+                return Bound(self.rows, True)
+            bound = self.at_depth(plan, 0)
+            if least is None:
+                return bound
+            more, fewest = 0, bound
+            while fewest is not None and fewest.rows > least and not self.stop:
+                more += 1
+                fewest = self.at_depth(plan, more)
+            return Bound(least, True)
+        except (TooLarge, ArchitectureError) as error:
+            self.note = str(error)
+            return None
+
+    def at_any_depth(self, plan: Plan) -> int | None:
+        """The fewest rows, or `self.rows` where that is no more, in any number of layers; None where it is not found out.
+
+        A layer that writes nothing can be left out: as many layers as copies are enough.
+        """
+        try:
+            exact = ExactRows(plan, most=MOST_UNKNOWNS_ANY_DEPTH, more=None)
+        except TooLarge:
+            return None
+        answer = self.solve(exact)
+        if answer is None or answer.status == "stopped":
+            return None
+        return self.rows if answer.status == "none" else answer.bound
+
+    def at_depth(self, plan: Plan, more: int) -> Bound | None:
+        """The bound of a plan with so many layers more than it needs; a solution is laid out."""
+        exact = ExactRows(plan, most=MOST_UNKNOWNS, more=more)
+        answer = self.solve(exact)
+        if answer is None:
+            return None
+        bound = Bound(self.rows) if answer.status == "none" else None
+        if answer.bound is not None:
+            bound = Bound(min(answer.bound, self.rows))
+        if answer.values is not None:
+            self.rows = min(self.rows, self.lay_out(exact.schedule(answer)) or self.rows)
+        return bound
+
+    def solve(self, exact: ExactRows) -> Answer | None:
+        """Solutions with fewer rows than found so far; None where the limits do not allow to begin."""
+        left = self.seconds_left()
+        self.out_of_time = left is not None and left <= 0
+        if self.out_of_time or self.work > MOST_WORK:
+            self.note = "the time limit came first" if self.out_of_time else f"more than {MOST_WORK:,} unknowns in all"
+            self.stop = True
+            return None
+        self.work += len(exact.problem.highs)
+        answer = exact.solve(self.rows, NODES, left)
+        if answer.status == "stopped":
+            self.note = f"a branch and bound was stopped after {NODES} nodes or at the time limit"
+        return answer
