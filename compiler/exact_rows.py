@@ -41,20 +41,15 @@ class TooLarge(Exception):
 
 
 class ExactRows:
-    """The integer program of a plan, with `more` layers than it needs (None: as many as its copies can fill).
+    """The integer program of a plan, with `more` layers than it needs.
 
     Raises TooLarge beyond `most` unknowns, and ArchitectureError where an output cannot be written.
     """
 
-    def __init__(self, plan: Plan, most: int, more: int | None = 0) -> None:
+    def __init__(self, plan: Plan, most: int, more: int = 0) -> None:
         self.most = most
-        self.depth = max((plan.values[atom].level for _, atom, _ in plan.outputs), default=0)
+        self.depth = more + max((plan.values[atom].level for _, atom, _ in plan.outputs), default=0)
         self.options = Options(plan, self.depth)
-        if more is None:
-            more = max(0, len(self.options.terms) - self.depth)
-        if more:
-            self.depth += more
-            self.options = Options(plan, self.depth)
         self.plan, self.outputs = plan, self.options.outputs
         self.terms, self.leaves, self.early = self.options.terms, self.options.leaves, self.options.early
         self._order, self._late = self.options.order, self.options.late

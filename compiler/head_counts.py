@@ -21,8 +21,8 @@ _PRIME = 2**61 - 1
 #: Of the alternatives of a layer so many combinations are tried; the terms beyond are left out, with all that they touch.
 _MOST_COMBINATIONS = 64
 
-ARGUMENT = "layer {layer}: over all equal ways of its products, Σ V ⊗ KᵀQ has rank {least} or more, and a head adds one"
-ASSUMES = "these products in these layers and rows; ours are factorisations without cancellation, which may need more heads"
+ARGUMENT = "layer {layer}: whichever equal ways are taken, Σ V ⊗ KᵀQ has rank ≥ {least}, and a head adds one"
+ASSUMES = "these products in these layers and rows; we factorise without cancellation, which may need more"
 
 
 def fewest_heads(terms: tuple[Alternatives, ...]) -> int:

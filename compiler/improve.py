@@ -18,25 +18,25 @@ from .ir import Plan, Schedule
 #: The branch and bound of one program ends after so many nodes. A count, not seconds: the same input gives the same result.
 NODES = 300
 
-#: Unknowns of one program, of one for any number of layers, and of all programs of a compilation: beyond these none is
-#: begun. With so many HiGHS takes seconds.
+#: Unknowns of one program in the fewest layers, of one with more layers (there HiGHS needs minutes for a thousand), and of
+#: all programs of a compilation: beyond these none is begun.
 MOST_UNKNOWNS = 3_000
-MOST_UNKNOWNS_ANY_DEPTH = 1_500
+MOST_UNKNOWNS_DEEP = 300
 MOST_WORK = 30_000
 
 ASSUMES = (
-    "each value is computed once in an orientation, and alone in its rows until it is last read; rows are cleared a layer "
-    "before others take them over, except by a sum that contains them or by the same variable; identities stay; "
-    f"{NAME} solved the integer program, in floating point"
+    "a value is computed once in an orientation and keeps its rows until it is last read; rows are cleared a layer before "
+    "others take them over, except by a sum that contains them or by the same variable; identities stay; "
+    f"solved by {NAME} in floating point"
 )
 
 
 @dataclass(frozen=True)
 class Bound:
-    """No allocation of a plan has fewer than `rows`: in its fewest layers, or in `any_depth`."""
+    """No allocation of a plan has fewer than `rows` in up to so many layers."""
 
     rows: int
-    any_depth: bool = False
+    layers: int
 
 
 @dataclass
@@ -49,21 +49,23 @@ class Rows:
     finished: bool = True
     bounds: dict[int, Bound] = field(default_factory=dict)  # by the number of the plan
 
-    def proven(self, chosen: Plan, depth: int, rows: int) -> tuple[Proven, ...]:
-        """The statements about a model of the chosen plan with so many layers and rows."""
+    def proven(self, chosen: Plan, rows: int) -> tuple[Proven, ...]:
+        """The statements about a model of the chosen plan with so many rows."""
         found = []
         number = next(i for i, plan in enumerate(self.plans) if plan is chosen)
         if number in self.bounds:
             bound = self.bounds[number]
-            layers = "in any number of layers" if bound.any_depth else f"in up to {depth} layers"
-            argument = f"no orientations, layers and reuse of rows for these products have fewer, {layers}"
-            found.append(Proven("rows", rows, min(bound.rows, rows), argument, ASSUMES))
+            argument = "no orientations, layers and reuse of rows for these products have fewer"
+            found.append(Proven("rows", rows, min(bound.rows, rows), f"{argument}, in up to {bound.layers} layers", ASSUMES))
         if len(self.bounds) == len(self.plans) > 1:
-            any_depth = all(bound.any_depth for bound in self.bounds.values())
-            layers = "in any number of layers" if any_depth else "each in its fewest layers"
-            argument = f"nor for any of the {len(self.plans)} choices of products that were tried, {layers}"
-            least = min(bound.rows for bound in self.bounds.values())
-            found.append(Proven("rows", rows, min(least, rows), argument, ASSUMES))
+            least, layers = (sorted(getattr(b, of) for b in self.bounds.values()) for of in ("rows", "layers"))
+            upto = (
+                f"in up to {layers[0]} layers"
+                if layers[0] == layers[-1]
+                else f"each in up to {layers[0]} to {layers[-1]} layers"
+            )
+            argument = f"nor for any of the {len(self.plans)} choices of products that were tried, {upto}"
+            found.append(Proven("rows", rows, min(least[0], rows), argument, ASSUMES))
         return tuple(found)
 
 
@@ -71,13 +73,13 @@ def fewest_rows(
     plans: Sequence[Plan],
     first: Plan,
     rows: int,
-    any_depth: bool,
+    deep: bool,
     lay_out: Callable[[Schedule], int | None],
     seconds_left: Callable[[], float | None],
 ) -> Rows:
     """Looks for fewer rows in every plan, `first` before the others.
 
-    rows: the fewest so far. any_depth: more layers than a plan needs are welcome where they save rows. lay_out: makes
+    rows: the fewest so far. deep: more layers than a plan needs are welcome where they save rows. lay_out: makes
     layouts of a schedule and returns the fewest rows among those that are better than all before, None where none is.
     seconds_left: None without a limit.
     """
@@ -86,7 +88,7 @@ def fewest_rows(
         return out
     step = _Step(rows, lay_out, seconds_left)
     for number, plan in sorted(enumerate(plans), key=lambda item: (item[1] is not first, item[0])):
-        bound = step.bound(plan, any_depth)
+        bound = step.bound(plan, deep)
         if bound is not None:
             out.bounds[number] = bound
         if step.stop:
@@ -111,48 +113,41 @@ class _Step:
     stop: bool = False
     out_of_time: bool = False
 
-    def bound(self, plan: Plan, any_depth: bool) -> Bound | None:
-        """The bound of one plan; improvements are laid out on the way."""
+    def bound(self, plan: Plan, deep: bool) -> Bound | None:
+        """The bound of one plan; improvements are laid out on the way, those in fewer layers first."""
         try:
-            least = self.at_any_depth(plan) if any_depth else None
-            if least is not None and least >= self.rows:
-                return Bound(self.rows, True)
-            bound = self.at_depth(plan, 0)
-            if least is None:
-                return bound
-            more, fewest = 0, bound
-            while fewest is not None and fewest.rows > least and not self.stop:
+            last = self.deepest(plan) if deep else 0
+            bound = self.at_depth(plan, last, realise=not last)
+            more = 0
+            while last and bound is not None and bound.rows < self.rows and more <= last and not self.stop:
+                self.at_depth(plan, more)
                 more += 1
-                fewest = self.at_depth(plan, more)
-            return Bound(least, True)
+            return bound
         except (TooLarge, ArchitectureError) as error:
             self.note = str(error)
             return None
 
-    def at_any_depth(self, plan: Plan) -> int | None:
-        """The fewest rows, or `self.rows` where that is no more, in any number of layers; None where it is not found out.
-
-        A layer that writes nothing can be left out: as many layers as copies are enough.
-        """
+    def deepest(self, plan: Plan) -> int:
+        """How many layers to add to the fewest: one for each value at most, as long as the program stays small."""
+        values = sum(value.poly is not None for value in plan.values.values())
+        more = 0
         try:
-            exact = ExactRows(plan, most=MOST_UNKNOWNS_ANY_DEPTH, more=None)
+            while more < values and ExactRows(plan, MOST_UNKNOWNS_DEEP, more + 1).depth <= values:
+                more += 1
         except TooLarge:
-            return None
-        answer = self.solve(exact)
-        if answer is None or answer.status == "stopped":
-            return None
-        return self.rows if answer.status == "none" else answer.bound
+            pass
+        return more
 
-    def at_depth(self, plan: Plan, more: int) -> Bound | None:
+    def at_depth(self, plan: Plan, more: int, realise: bool = True) -> Bound | None:
         """The bound of a plan with so many layers more than it needs; a solution is laid out."""
-        exact = ExactRows(plan, most=MOST_UNKNOWNS, more=more)
+        exact = ExactRows(plan, MOST_UNKNOWNS, more)
         answer = self.solve(exact)
         if answer is None:
             return None
-        bound = Bound(self.rows) if answer.status == "none" else None
+        bound = Bound(self.rows, exact.depth) if answer.status == "none" else None
         if answer.bound is not None:
-            bound = Bound(min(answer.bound, self.rows))
-        if answer.values is not None:
+            bound = Bound(min(answer.bound, self.rows), exact.depth)
+        if answer.values is not None and realise:
             self.rows = min(self.rows, self.lay_out(exact.schedule(answer)) or self.rows)
         return bound
 

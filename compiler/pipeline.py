@@ -103,13 +103,13 @@ def compile_graph(
             finished = False
             break
         trial.lay_out(scheduled, habits)
-    exact = Rows(plans, note=f"optimize={optimize!r} puts other figures before rows")
+    exact = Rows(plans, note="only optimize='depth' and 'width' use one")
     if optimize in ("depth", "width"):
-        best, any_depth = trial.chosen, optimize == "width"
-        exact = fewest_rows(plans, best.plan, best.costs()["rows"], any_depth, trial.lay_out_all, seconds_left)
+        best, deep = trial.chosen, optimize == "width"
+        exact = fewest_rows(plans, best.plan, best.costs()["rows"], deep, trial.lay_out_all, seconds_left)
     best = trial.chosen
     check_range(graph, best)
-    proven = *exact.proven(best.plan, best.layout.schedule.depth, best.costs()["rows"]), *heads_proven(best)
+    proven = *exact.proven(best.plan, best.costs()["rows"]), *heads_proven(best)
     search = Search(optimize, trial.tried, finished and exact.finished, exact.engine, exact.note, proven)
     return replace(emit(graph, architecture, best), search=search)
 
