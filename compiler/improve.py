@@ -20,7 +20,7 @@ NODES = 300
 
 #: Unknowns of one program in the fewest layers, of one with more layers (there HiGHS needs minutes for a thousand), and of
 #: all programs of a compilation: beyond these none is begun.
-MOST_UNKNOWNS = 3_000
+MOST_UNKNOWNS = 6_000
 MOST_UNKNOWNS_DEEP = 300
 MOST_WORK = 30_000
 
@@ -162,5 +162,7 @@ class _Step:
         self.work += len(exact.problem.highs)
         answer = exact.solve(self.rows, NODES, left)
         if answer.status == "stopped":
-            self.note = f"a branch and bound was stopped after {NODES} nodes or at the time limit"
+            left = self.seconds_left()
+            self.out_of_time = left is not None and left <= 0
+            self.note = f"a branch and bound stopped at {'the time limit' if self.out_of_time else f'{NODES} nodes'}"
         return answer

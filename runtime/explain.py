@@ -100,7 +100,7 @@ def _figures(data: dict[str, Any]) -> list[str]:
     text = ["".join([f"{row[0]:<16}", *map(format, map(_cell, row[1:]), widths)]).rstrip() for row in rows]
     if paper["source"]:
         text.append(f"paper: {paper['source']}")
-    return [*text, "", *_arguments(data, bounds), *_searched(data["search"])]
+    return [*text, "", *_arguments(data, bounds)]
 
 
 def _search(search: Search | None) -> dict[str, Any] | None:
@@ -141,6 +141,7 @@ def _arguments(data: dict[str, Any], bounds: Sequence[LowerBound]) -> list[str]:
             if bound.any_products == any_products:
                 text.append(f"  {bound.what + ' ≥ ' + str(bound.value):<14}  {bound.argument}")
                 text.append(f"  {'':<14}  assumes {bound.assumes}")
+    text += _searched(data["search"])
     for proof in dict.fromkeys(bound.proof for bound in bounds if bound.proof):
         text += ["", *proof.splitlines()]
     return text
