@@ -25,7 +25,7 @@ from .carried import variable
 from .damping import misread
 from .dims import Dim, size_of
 from .errors import ArchitectureError
-from .ir import Alternatives, Copy, Form, Layout, Ref, Schedule, Slot, SlotTerm, SlotUnits, Term, whole
+from .ir import Alternatives, Copy, Form, Layout, Plan, Ref, Schedule, Slot, SlotTerm, SlotUnits, Term, whole
 from .place import identity_copy, is_identity
 from .units import Units, linear_units
 
@@ -39,12 +39,14 @@ class Habits:
 
     early_erase: clear a dead slot as soon as it is last read, not just before it is rewritten;
     over_own: prefer to write a sum over one of its own dying terms;
-    twins: encode an input twice where a sum can then be written over it.
+    twins: encode an input twice where a sum can then be written over it;
+    by_height: clear a slot with the identity of its height where there is one: all tokens at once.
     """
 
     early_erase: bool = False
     over_own: bool = True
     twins: bool = False
+    by_height: bool = False
 
 
 def may_use_twins(plan: Schedule) -> bool:
@@ -56,12 +58,19 @@ def may_use_twins(plan: Schedule) -> bool:
 
 def continued(plan: Schedule, copy: Copy) -> list[tuple[Copy, Fraction]]:
     """The stored copies that appear by themselves, once, in the sum: writing over one of them needs less erasing."""
-    own = [entry for alternatives in plan.placement.terms[copy] for entry in _bare(alternatives[0])]
+    own = [entry for alternatives in plan.placement.terms[copy] for entry in bare_copies(alternatives[0])]
     counts = Counter(c for c, _ in own)
     return [(c, factor) for c, factor in own if counts[c] == 1]
 
 
-def _bare(term: Term) -> list[tuple[Copy, Fraction]]:
+def same_variable(plan: Plan, new: Copy, old: Copy) -> bool:
+    """Whether the user writes both under one name: X[3] over X[2]."""
+    value, before = plan.values[new.atom], plan.values[old.atom]
+    named = {value.node, before.node} <= plan.graph.labels.keys()
+    return named and before.leaf is None and variable(value.name) == variable(before.name)
+
+
+def bare_copies(term: Term) -> list[tuple[Copy, Fraction]]:
     """The copies that a term adds as they are: V I I or I I Q."""
     for form, others in ((term.V, (term.K, term.Q)), (term.Q, (term.V, term.K))):
         if all(len(other) == 1 and is_identity(other[0][1]) for other in others):
@@ -250,11 +259,8 @@ class _Allocation:
         where old is a part of new, or where the user's own variable is overwritten; else old is erased a layer before."""
         if state.owner is None or is_identity(state.owner):
             return False
-        plan = self.placement.plan
-        new, old = plan.values[copy.atom], plan.values[state.owner.atom]
-        named = {new.node, old.node} <= plan.graph.labels.keys()
-        same_variable = named and old.leaf is None and variable(new.name) == variable(old.name)
-        return abs(self.own_terms(copy).get(state.owner, Fraction(0))) >= Fraction(1, 4) or same_variable
+        own = abs(self.own_terms(copy).get(state.owner, Fraction(0))) >= Fraction(1, 4)
+        return own or same_variable(self.placement.plan, copy, state.owner)
 
     def price(self, copy: Copy, slot: Slot, state: _State) -> float | None:
         """What writing the copy over a dead slot costs in erasing; None where it must not be done."""
@@ -265,11 +271,12 @@ class _Allocation:
             clearable = state.last_time > 0 and -(-state.last_time // 2) < self.plan.layer[copy]
             return 0.5 if clearable and not is_identity(state.owner or copy) else None
         clean = self.clearing(state, copy)
-        if copy in self.must_be_clean and state.extent - {copy.cols} - ({clean} if state.extent == {clean} else set()):
+        left = state.extent - {copy.cols} - ({clean} if state.extent == {clean} else set())
+        if copy in self.must_be_clean and left and not self.clears_all(slot):
             return None
         if self.in_place(state, copy):
             return 0.0
-        missing = 0.0 if self.has_identity(clean) else 2.0 + size_of(clean, self.sizes)
+        missing = 0.0 if self.has_identity(clean) or self.clears_all(slot) else 2.0 + size_of(clean, self.sizes)
         # erasing joins a head for free where the copy's own terms read the slot as V
         reads = any(self.slot_of.get(c) == slot for ways in self.placement.terms[copy] for _, c in ways[0].V)
         joins = (0.5 if self.habits.over_own else 1.75) if state.owner in own else 0.75 if reads else 1.0
@@ -282,6 +289,10 @@ class _Allocation:
             if only == copy.cols or self.has_identity(only):
                 return only
         return copy.cols
+
+    def clears_all(self, slot: Slot) -> bool:
+        """Whether −I Iᵀ (slot) is to clear the slot: on all tokens, with an identity of its height."""
+        return self.habits.by_height and self.has_identity(slot.height)
 
     def has_identity(self, dim: Dim) -> bool:
         return identity_copy(dim) in self.slot_of or (dim == 1 and any(map(is_identity, self.slot_of)))
@@ -309,13 +320,14 @@ class _Allocation:
         if self.by_units:
             self.erase_by_units(slot, number - 1)
             return set()
-        dim = self.clearing(state, copy)
-        eye = self.identity(dim)
+        by_height, dim = self.clears_all(slot), self.clearing(state, copy)
+        eye = self.identity(slot.height if by_height else dim)
+        V, Q = (eye, Ref(slot)) if by_height else (Ref(slot), eye)
         first = max(1, state.free_from)
         last = number if first >= number else number - 1
         when = first if self.habits.early_erase else last
-        self.layers[when - 1].append(((SlotTerm(slot, Ref(slot), eye, eye, Fraction(-1)),),))
-        return set() if state.extent == {dim} else set(state.extent)
+        self.layers[when - 1].append(((SlotTerm(slot, V, eye, Q, Fraction(-1)),),))
+        return set() if by_height or state.extent == {dim} else set(state.extent)
 
     # -- terms ---------------------------------------------------------------------------------------------
 
@@ -325,7 +337,7 @@ class _Allocation:
     def lower(self, copy: Copy, slot: Slot, alternatives: tuple[Term, ...]) -> Alternatives:
         """The alternatives over slots, without those that would read leftovers."""
         own = self.grown.get(copy)
-        if own is not None and own in {c for c, _ in _bare(alternatives[0])}:
+        if own is not None and own in {c for c, _ in bare_copies(alternatives[0])}:
             alternatives = (_without(alternatives[0], own),)  # it is in place
         sound = [term for term in alternatives if not self.reads_leftovers(term, copy)]
         if not sound:

@@ -36,12 +36,36 @@ class ValueHint:
 
 
 @dataclass(frozen=True)
+class Proven:
+    """The model has `found` rows, or heads in some layer, and no plan of the kind that `argument` names has fewer than
+    `least`. The bounds of `proofs_check.lower_bounds` are about all networks; this one is about these products."""
+
+    what: str
+    found: int
+    least: int
+    argument: str
+    assumes: str
+
+    @property
+    def gap(self) -> int:
+        """0: a proven optimum."""
+        return self.found - self.least
+
+
+@dataclass(frozen=True)
 class Search:
-    """How the plan was found: the goal, how many candidates were laid out, and whether all were."""
+    """How the plan was found: the goal, how many candidates were laid out, and whether all were.
+
+    engine: what solved the exact step, empty where it was not used; `note` says why not, or what it left out.
+    proven: the optimum, or how far the model may be from it.
+    """
 
     goal: str
     candidates: int
     finished: bool
+    engine: str = ""
+    note: str = ""
+    proven: tuple[Proven, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,14 @@ from time import perf_counter
 
 from .allocate import Habits, allocate, may_use_twins
 from .architecture import Architecture, check_legal
-from .artifact import Artifact, Lowering, Search
+from .artifact import Artifact, Lowering, Proven, Search
 from .choices import Choices
 from .dims import size_of
 from .errors import ArchitectureError, CompileError
 from .graph import Graph, check_graph, live_nodes
+from .head_counts import ARGUMENT, ASSUMES, heads_needed
 from .hints import name_values
+from .improve import Rows, fewest_rows
 from .ir import Layout, Plan, Schedule, SlotHead
 from .layout import label_rows, place_inputs, place_outputs
 from .merge import merge
@@ -60,8 +62,12 @@ class Compilation:
     layout: Layout
     heads: tuple[tuple[SlotHead, ...], ...]
 
+    @property
+    def plan(self) -> Plan:
+        return self.layout.schedule.placement.plan
+
     def costs(self) -> dict[str, int]:
-        sizes = self.layout.schedule.placement.plan.graph.sizes
+        sizes = self.plan.graph.sizes
         counts = [len(layer) for layer in self.heads]
         rows = sum(size_of(slot.height, sizes) for slot in self.layout.slots)
         parameters = 3 * rows**2 * sum(counts)
@@ -109,28 +115,69 @@ def compile_graph(
         fewest = min(map(depth_of, plans))
         plans = [plan for plan in plans if depth_of(plan) == fewest]
     plans.sort(key=words_of)  # stable: the simplest first
-    merged = cache(merge)  # layers repeat, within a candidate and between candidates
-    best: Compilation | None = None
-    refused: ArchitectureError | None = None
-    tried, finished = 0, True
+    trial = Trial(optimize, within or {})
+
+    def seconds_left() -> float | None:
+        return None if time_limit is None else time_limit - (perf_counter() - begun)
+
+    finished = True
     for scheduled, habits in candidates(plans):
-        if time_limit is not None and best is not None and perf_counter() - begun > time_limit:
+        if trial.best is not None and (left := seconds_left()) is not None and left < 0:
             finished = False
             break
-        tried += 1
+        trial.lay_out(scheduled, habits)
+    exact = Rows(plans, note="only optimize='depth' and 'width' use one")
+    if lowered is not None:
+        exact = Rows(plans, note="programs with feed-forward units are laid out without one")
+    elif optimize in ("depth", "width"):
+        best, deep = trial.chosen, optimize == "width"
+        exact = fewest_rows(plans, best.plan, best.costs()["rows"], deep, trial.lay_out_all, seconds_left)
+    best = trial.chosen
+    check_range(graph, best)
+    proven = *exact.proven(best.plan, best.costs()["rows"]), *heads_proven(best)
+    search = Search(optimize, trial.tried, finished and exact.finished, exact.engine, exact.note, proven)
+    return replace(emit(graph, architecture, best), search=search, lowered=lowered)
+
+
+@dataclass
+class Trial:
+    """Candidates laid out so far, and the best of them."""
+
+    goal: str
+    within: Mapping[str, int]
+    tried: int = 0
+    best: Compilation | None = None
+    refused: ArchitectureError | None = None
+
+    def __post_init__(self) -> None:
+        self.merged = cache(merge)  # layers repeat, within a candidate and between candidates
+
+    @property
+    def chosen(self) -> Compilation:
+        """The best candidate. Raises what refused them all."""
+        if self.best is None:
+            assert self.refused is not None
+            raise self.refused
+        return self.best
+
+    def lay_out(self, scheduled: Schedule, habits: Habits) -> bool:
+        """Makes a candidate; whether it is the best so far."""
+        self.tried += 1
         try:
             layout = allocate(scheduled, habits)
         except ArchitectureError as error:  # another candidate may do
-            refused = error
-            continue
-        candidate = Compilation(layout, tuple(merged(terms) for terms in layout.layers))
-        if best is None or key(candidate, optimize, within or {}) < key(best, optimize, within or {}):
-            best = candidate
-    if best is None:
-        assert refused is not None
-        raise refused
-    check_range(graph, best)
-    return replace(emit(graph, architecture, best), search=Search(optimize, tried, finished), lowered=lowered)
+            self.refused = error
+            return False
+        candidate = Compilation(layout, tuple(self.merged(terms) for terms in layout.layers))
+        if self.best is not None and key(candidate, self.goal, self.within) >= key(self.best, self.goal, self.within):
+            return False
+        self.best = candidate
+        return True
+
+    def lay_out_all(self, scheduled: Schedule) -> int | None:
+        """The schedule in every way of allocating: the rows of the best candidate, where it is one of these."""
+        better = [self.lay_out(scheduled, habits) for habits in habits_for(scheduled, by_height=(False, True))]
+        return self.chosen.costs()["rows"] if any(better) else None
 
 
 def lower_graph(graph: Graph, tol: Fraction | None) -> tuple[Graph, Lowering]:
@@ -194,10 +241,17 @@ def schedules(plan: Plan) -> Iterator[Schedule]:
                 yield scheduled
 
 
-def habits_for(scheduled: Schedule) -> list[Habits]:
+def habits_for(scheduled: Schedule, by_height: tuple[bool, ...] = (False,)) -> list[Habits]:
     """Every way of allocating that makes a difference."""
     twins = (False, True) if may_use_twins(scheduled) else (False,)
-    return [Habits(*way) for way in product((False, True), (False, True), twins)]
+    return [Habits(*way) for way in product((False, True), (False, True), twins, by_height)]
+
+
+def heads_proven(best: Compilation) -> tuple[Proven, ...]:
+    """The heads of the layer that has most, and how many it needs."""
+    layer, least = heads_needed(best.layout.layers, best.heads)
+    found = best.costs()["heads"]
+    return (Proven("heads", found, least, ARGUMENT.format(layer=layer, least=least), ASSUMES),) if layer else ()
 
 
 def check_range(graph: Graph, best: Compilation) -> None:

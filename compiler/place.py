@@ -255,3 +255,25 @@ class _Placing:
             others.append(best)
         usable = [t for t in others if all(whole(self.plan, c) in self.demanded for form in (t.V, t.K, t.Q) for _, c in form)]
         return (chosen, *usable)
+
+
+def ways(plan: Plan, copy: Copy) -> list[list[Term]]:
+    """For every term of a computed copy all ways to write it as V Kᵀ Q, whatever is stored."""
+    placing = _Placing(plan, Taste())
+    return [placing.options(word, c, copy) for word, c in placing.words(copy)]
+
+
+def copies_of(plan: Plan, atom: int) -> list[Copy]:
+    """The ways in which a value may be stored: as rows, transposed."""
+    placing = _Placing(plan, Taste())
+    return list(dict.fromkeys(placing.stored((atom, flip)) for flip in (False, True)))
+
+
+def output_copies(plan: Plan) -> list[dict[Copy, bool]]:
+    """For every output the copies that it may be read from, and whether it is read transposed."""
+    placing, found = _Placing(plan, Taste()), []
+    for spec, atom, flipped in plan.outputs:
+        cut = plan.graph.nodes[spec.node].op in ("top", "bottom")  # cut out of tokens: the stack must lie along them
+        copies = [placing.stored((atom, flip)) for flip in ((not flipped,) if cut else (False, True))]
+        found.append({copy: copy.flipped != flipped for copy in copies})
+    return found

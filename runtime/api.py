@@ -29,7 +29,8 @@ def compile(
 
     dims: the sizes of the named dimensions. constants: the program's keyword-only parameters.
     optimize: "balanced" (fewest layers for the values as named, then few parameters and heads), "depth" (fewest layers,
-    also by looking through named values), "heads" or "width".
+    also by looking through named values), "heads" or "width" (fewest rows). "depth" and "width" prove how few rows these
+    products can have, with HiGHS (the extra `headwright[search]`); without it the greedy plan stays.
 
     time_limit: seconds after which no further plan is tried (the first is always finished); `model.artifact.search` says
     whether all were. Without a limit, the same input gives the same weights.

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from fractions import Fraction
+from textwrap import wrap
 from typing import Any
 
 from ..compiler.algebra import show_number
-from ..compiler.artifact import Artifact
+from ..compiler.artifact import Artifact, Search
 from ..compiler.layout import Labels, transposed_name
 from ..compiler.weights import Block, HeadWeights
 from ..proofs_check.bounds import Bounds
@@ -40,6 +41,7 @@ def explain_json(
             {"states": state_residual(claim), "method": claim.method, "tol": float(claim.tol)}
             for claim in artifact.graph.residuals
         ],
+        "search": _search(artifact.search),
         "paper": None
         if bounds is None
         else {"source": bounds.source, "depth": bounds.depth, "heads": bounds.heads, "rows": bounds.rows},
@@ -87,22 +89,53 @@ def _kind(bound: LowerBound) -> tuple[bool, int]:
 def _figures(data: dict[str, Any]) -> list[str]:
     paper = data["paper"] or {"depth": None, "heads": None, "rows": None, "source": None}
     bounds = [LowerBound(**bound) for bound in data["lower_bounds"]]
-    rows: list[tuple[Any, ...]] = [("", "this model", "paper" if paper["source"] else "", "lower bound", "these products")]
+    header = ("", "this model", "paper" if paper["source"] else "", "lower bound", "these products", "any layout")
+    rows: list[tuple[Any, ...]] = [header]
+    laid_out = {entry["what"]: entry["least"] for entry in reversed(data["search"]["proven"])} if data["search"] else {}
     for name, what, have, claimed in (
         ("layers", "layers", data["depth"], paper["depth"]),
         ("heads", "heads", data["max_heads"], paper["heads"]),
         ("rows (d_model)", "rows", data["d_model"], paper["rows"]),
     ):
-        rows.append((name, have, claimed, best(bounds, what, any_products=True), best(bounds, what, any_products=False)))
-    rows.append(("parameters", f"{data['n_parameters']:,}", "", "", ""))
-    rows.append(("  stored once", f"{data['n_unique_parameters']:,}", "", "", ""))
-    rows.append(("  nonzero", f"{data['nonzeros']:,}", "", "", ""))
-    text = [f"{a:<16}{_cell(b):>14}{_cell(c):>10}{_cell(d):>14}{_cell(e):>16}".rstrip() for a, b, c, d, e in rows]
+        least = best(bounds, what, any_products=True), best(bounds, what, any_products=False), laid_out.get(what)
+        rows.append((name, have, claimed, *least))
+    for name, count in (("parameters", "n_parameters"), ("  stored once", "n_unique_parameters"), ("  nonzero", "nonzeros")):
+        rows.append((name, f"{data[count]:,}", "", "", "", ""))
+    widths = (">14", ">10", ">14", ">16", ">12")
+    text = ["".join([f"{row[0]:<16}", *map(format, map(_cell, row[1:]), widths)]).rstrip() for row in rows]
     if paper["source"]:
         text.append(f"paper: {paper['source']}")
     for claim in data["approximations"]:
         text += ["", f"approximate: {claim['states']}", f"  by {claim['method']}"]
     return [*text, "", *_arguments(data, bounds)]
+
+
+def _search(search: Search | None) -> dict[str, Any] | None:
+    if search is None:
+        return None
+    return {**asdict(search), "proven": [{**asdict(entry), "gap": entry.gap} for entry in search.proven]}
+
+
+def _searched(search: dict[str, Any] | None) -> list[str]:
+    """How the plan was found, and what is proved of it."""
+    if search is None:
+        return []
+    every = "all that there were" if search["finished"] else "until the time limit"
+    engine = f"; engine {search['engine']}" if search["engine"] else "; no engine"
+    note = f" ({search['note']})" if search["note"] else ""
+    text = [f"any layout: optimize={search['goal']!r}, {search['candidates']} candidates, {every}{engine}{note}"]
+    assumed: str | None = None
+    for entry in search["proven"]:
+        verdict = "the fewest" if not entry["gap"] else f"at most {entry['gap']} above the fewest"
+        lines = [f"{verdict}: {entry['argument']}"]
+        if entry["assumes"] != assumed:  # once where the same holds for several
+            lines.append(f"assumes {entry['assumes']}")
+        assumed = entry["assumes"]
+        head = f"{entry['what']} ≥ {entry['least']}"
+        for line in (part for whole_line in lines for part in wrap(whole_line, 110)):
+            text.append(f"  {head:<14}  {line}")
+            head = ""
+    return text
 
 
 def _arguments(data: dict[str, Any], bounds: Sequence[LowerBound]) -> list[str]:
@@ -115,6 +148,7 @@ def _arguments(data: dict[str, Any], bounds: Sequence[LowerBound]) -> list[str]:
             if bound.any_products == any_products:
                 text.append(f"  {bound.what + ' ≥ ' + str(bound.value):<14}  {bound.argument}")
                 text.append(f"  {'':<14}  assumes {bound.assumes}")
+    text += _searched(data["search"])
     for proof in dict.fromkeys(bound.proof for bound in bounds if bound.proof):
         text += ["", *proof.splitlines()]
     return text

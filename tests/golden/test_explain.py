@@ -10,9 +10,9 @@ from headwright.proofs_check.lower_bounds import LowerBound, spectral_argument, 
 from headwright.runtime.explain import explain_json, explain_text
 
 NEWTON = """
-                    this model     paper   lower bound  these products
+                    this model     paper   lower bound  these products  any layout
 layers                       3         6             3               3
-heads                        1         2                             1
+heads                        1         2                             1           1
 rows (d_model)              12        16             4              12
 parameters               1,296
   stored once              864
@@ -35,6 +35,9 @@ these products: for what was chosen
                   assumes these products and erasures in one layer
   rows ≥ 12       after layer 1 so many rows hold what later layers or the output still read
                   assumes these products, each in its layer; no two values in one row
+any layout: optimize='balanced', 16 candidates, all that there were; no engine (only optimize='depth' and 'width' use one)
+  heads ≥ 1       the fewest: layer 1: whichever equal ways are taken, Σ V ⊗ KᵀQ has rank ≥ 1, and a head adds one
+                  assumes these products in these layers and rows; we factorise without cancellation, which may need more
 """
 
 
@@ -72,7 +75,7 @@ def test_a_bound_of_the_problem_joins_the_others_with_its_proof() -> None:
     extra = [spectral_bound(1, 100, 1e-2), LowerBound("heads", 1, "there is something to do", "nothing", any_products=True)]
     text = explain_text(*arguments(newton()), extra=extra)
     assert "\nlayers                       3         6             4               3\n" in text
-    assert "\nheads                        1         2             1               1\n" in text
+    assert "\nheads                        1         2             1               1           1\n" in text
     shown = [line.strip() for line in text.splitlines() if line.startswith(("  layers ≥", "  heads ≥", "  rows ≥"))]
     assert [line.split()[0] for line in shown[:5]] == ["layers", "layers", "heads", "rows", "rows"]
     assert (
