@@ -29,7 +29,7 @@ from fractions import Fraction
 import mpmath
 
 from ..compiler.graph import Pair
-from ..proofs_check.residual import ellipse_at_start
+from ..proofs_check.pair_bounds import ellipse_at_start
 from .minimax import Interval
 
 #: More room than this to the right of the interval makes rounding errors hardly smaller.

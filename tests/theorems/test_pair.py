@@ -19,7 +19,8 @@ from headwright.constructions.minimax import Interval
 from headwright.constructions.pair import PairPlan, pair_plan
 from headwright.constructions.solve import FLOOR
 from headwright.proofs_check.lower_bounds import layers_needed
-from headwright.proofs_check.residual import check_residual, range_of_pair
+from headwright.proofs_check.pair_bounds import range_of_pair
+from headwright.proofs_check.residual import check_residual
 
 D = 4
 
