@@ -21,7 +21,7 @@ NODES = 300
 #: Unknowns of one program in the fewest layers, of one with more layers (there HiGHS needs minutes for a thousand), and of
 #: all programs of a compilation: beyond these none is begun.
 MOST_UNKNOWNS = 6_000
-MOST_UNKNOWNS_DEEP = 300
+MOST_UNKNOWNS_DEEP = 200
 MOST_WORK = 30_000
 
 ASSUMES = (
