@@ -37,7 +37,12 @@ KAPPAS, TOLERANCES = (10.0, 1e2, 1e4, 1e6), (1e-2, 1e-6, 1e-12)
 D, MOST_LAYERS, SEED = 8, 300, 0
 
 #: Constructions that read A and y but answer another question, and why they are not drawn.
-LEFT_OUT = {"ridge": "the layers, heads and rows of least_squares, for AᵀA + μI"}
+LEFT_OUT = {
+    "ridge": "the layers, heads and rows of least_squares, for AᵀA + μI",
+    "irls": "another loss, by several weighted systems",
+    "logistic_newton": "another loss",
+    "logistic_gradient_descent": "another loss",
+}
 
 #: The construction, and its options, whose claim states a paper's own figures: the point of comparison.
 PAPER = ("least_squares", {"init": "gram"})

@@ -1,0 +1,317 @@
+"""Theorems 5.2 and 5.4 of Giannou et al.: damped Newton for logistic regression, from the weights to the minimiser."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from scipy.optimize import minimize
+
+import headwright as hw
+from headwright.constructions.logistic_budget import plan_steps
+from headwright.constructions.solve_factors import factored
+from headwright.proofs_check.newton_model import fit_bounds
+
+LOGISTIC = hw.constructions.get("logistic_newton")
+N, D = 26, 5
+
+
+def data(kind: str, n: int, d: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of norm at most 1 and labels ±1: random, and as bad as they come."""
+    rng = np.random.default_rng(seed)
+    A = rng.normal(size=(n, d))
+    y = rng.choice([-1.0, 1.0], size=n)
+    if kind == "same point":
+        A[:] = A[0]
+    elif kind == "opposite pairs":
+        A[1::2] = -A[: n - n // 2 : 1][: len(A[1::2])]
+    elif kind == "one-hot":
+        A = np.eye(d)[rng.integers(d, size=n)]
+    elif kind == "separable":
+        y = np.sign(A @ rng.normal(size=d))
+    elif kind == "one class":
+        y[:] = 1.0
+    elif kind == "zero rows":
+        A[::2] = 0.0
+    largest = np.linalg.norm(A, axis=1).max()
+    return A / largest, np.where(y == 0, 1.0, y)
+
+
+KINDS = ("random", "same point", "opposite pairs", "one-hot", "separable", "one class", "zero rows")
+
+
+def damped_step(A: np.ndarray, y: np.ndarray, mu: float, x: np.ndarray) -> np.ndarray:
+    """The exact damped Newton step, from its definition."""
+    n, d = A.shape
+    p = 1 / (1 + np.exp(-(A @ x)))
+    gradient = A.T @ (p - (1 + y) / 2) / n + mu * x
+    hessian = A.T @ ((p * (1 - p))[:, None] * A) / n + mu * np.eye(d)
+    v = np.linalg.solve(hessian, gradient)
+    decrement = np.sqrt(max(gradient @ v, 0.0))
+    return x - 2 * mu**0.5 / (2 * mu**0.5 + decrement) * v
+
+
+def minimiser(A: np.ndarray, y: np.ndarray, mu: float) -> np.ndarray:
+    n, d = A.shape
+
+    def f(x):
+        return np.logaddexp(0, -y * (A @ x)).mean() + mu / 2 * x @ x
+
+    def gradient(x):
+        return -A.T @ (y / (1 + np.exp(y * (A @ x)))) / n + mu * x
+
+    def hessian(x):
+        p = 1 / (1 + np.exp(-(A @ x)))
+        return A.T @ ((p * (1 - p))[:, None] * A) / n + mu * np.eye(d)
+
+    found = minimize(f, np.zeros(d), jac=gradient, hess=hessian, method="trust-exact", options={"gtol": 1e-12})
+    return found.x
+
+
+def outside(model: hw.Compiled, H: np.ndarray) -> np.ndarray:
+    """Eq. (3.1a) and (3.1b) on dense weights, and nothing else."""
+    for layer in model.layers:
+        H = H + sum(h.W_V @ H @ (h.W_K @ H).T @ (h.W_Q @ H) for h in layer.heads)
+        if layer.ffn is not None:
+            H = H + layer.ffn.W_2 @ np.maximum(layer.ffn.W_1 @ H, 0)
+    return H
+
+
+@pytest.fixture(scope="module")
+def six() -> dict[tuple[float, float], hw.Compiled]:
+    """T = 6 steps from x_0 = 0 at d = 5."""
+    cells = ((0.5, 1e-2), (0.5, 1e-3), (0.1, 1e-2))
+    return {(mu, tol): LOGISTIC.compile(n=N, d=D, mu=mu, steps=6, tol=tol) for mu, tol in cells}
+
+
+@pytest.mark.parametrize(
+    ("mu", "tol", "layers", "rows", "units"),
+    [(0.5, 1e-2, 18, 31, 92), (0.5, 1e-3, 18, 31, 230), (0.1, 1e-2, 24, 38, 1800)],
+)
+def test_six_steps_need_three_or_four_layers_each(six, mu, tol, layers, rows, units) -> None:
+    """The printed construction has 11 + 2k layers a step; the prototype of the audit 19 (25) in all, 31 (47) rows."""
+    model = six[mu, tol]
+    assert model.depth == layers
+    assert model.d_model <= rows
+    assert model.ffn_width <= units
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_last_iterate_is_as_near_the_minimiser_as_certified(six, kind) -> None:
+    A, y = data(kind, N, D, seed=3)
+    for (mu, _), model in six.items():
+        assert np.linalg.norm(model(A=A, y=y)["w"] - minimiser(A, y, mu)) <= model.theory.distance
+
+
+@pytest.fixture(scope="module")
+def one_step() -> hw.Compiled:
+    """A step from an input x0, where every part is approximated."""
+    return LOGISTIC.compile(n=9, d=3, mu=0.5, steps=1, tol=1e-2, start="input", x0_norm=0.8)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_one_step_from_any_start_is_within_tol_of_the_exact_step(one_step, kind) -> None:
+    model = one_step
+    assert model.depth == 4
+    A, y = data(kind, 9, 3, seed=1)
+    for seed in range(8):
+        x0 = np.random.default_rng(seed).normal(size=3)
+        x0 *= 0.8 / np.linalg.norm(x0)
+        assert np.linalg.norm(model(A=A, y=y, x0=x0)["w"] - damped_step(A, y, 0.5, x0)) <= 1e-2
+
+
+
+def test_the_whole_certificate_is_proved_and_names_its_parts(six) -> None:
+    certificate = hw.verify(six[0.5, 1e-2])
+    assert certificate.all_proved
+    assert {"identity", "exact", "approximation", "step", "lemmas", "distance", "layers"} <= {c.name for c in certificate.claims}
+
+
+def test_a_worse_fit_refutes_the_claim_about_the_step(six) -> None:
+    model = six[0.5, 1e-3]
+    bounds = fit_bounds(model.artifact)
+    assert set(bounds) == {"sigma", "entry", "eta"}
+    _, good = model.theory.step_errors(bounds)
+    assert good <= 1e-3
+    for name in bounds:
+        try:
+            _, worse = model.theory.step_errors({**bounds, name: 20 * bounds[name]})
+        except hw.CompileError as refused:  # the spectrum of the Hessian would leave the interval of the polynomials
+            assert "interval" in refused.what
+        else:
+            assert worse > 1e-3, name
+    _, wrong = replace(model.theory, solve=(*model.theory.solve[:-1], Fraction(0))).step_errors(bounds)
+    assert wrong > 1e-3
+
+
+def test_an_evaluator_that_knows_only_the_formula_gets_the_same_w(six) -> None:
+    for model in six.values():
+        A, y = data("random", N, D, seed=5)
+        H = outside(model, model.encode(A=A, y=y))
+        assert np.abs(model.decode(H)["w"] - model(A=A, y=y)["w"]).max() < 1e-11
+
+
+@pytest.fixture(scope="module")
+def accurate() -> hw.Compiled:
+    return LOGISTIC.compile(n=8, d=2, mu=1.0, tol=1e-6)
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(kind=st.sampled_from(KINDS), seed=st.integers(0, 10**6))
+def test_the_minimiser_is_within_the_certified_distance_in_float64(accurate, kind, seed) -> None:
+    A, y = data(kind, 8, 2, seed)
+    assert accurate.theory.distance <= 1.05e-6
+    assert np.linalg.norm(accurate(A=A, y=y)["w"] - minimiser(A, y, 1.0)) <= accurate.theory.distance
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(kind=st.sampled_from(KINDS), seed=st.integers(0, 10**6))
+def test_the_minimiser_is_within_the_certified_distance_in_float32(six, kind, seed) -> None:
+    model = six[0.5, 1e-3]
+    A, y = data(kind, N, D, seed)
+    w = model(A=A.astype(np.float32) * np.float32(1 - 1e-6), y=y.astype(np.float32))["w"]
+    assert w.dtype == np.float32
+    assert np.linalg.norm(w - minimiser(A, y, 0.5)) <= model.theory.distance
+
+
+@pytest.mark.parametrize("mu", [0.1, 0.5])
+def test_the_factors_of_three_layers_multiply_to_a_polynomial_with_a_proved_residual(mu) -> None:
+    m = Fraction(mu)
+    found = factored(m, m + Fraction(51, 200), m)
+    assert found.h[0] == found.m[0] == 1
+    t = np.linspace(mu, mu + 0.25, 1001)
+    s = t - mu
+    h, f, g = (np.polynomial.polynomial.polyval(s, [float(c) for c in p]) for p in (found.h, found.f, found.m))
+    q = h * (float(found.c) + s * f * g)
+    assert np.abs(1 - t * q).max() <= float(found.whole.residual) * (1 + 1e-6) + 1e-13
+
+
+@pytest.mark.parametrize(("mu", "tol"), [(0.5, 1e-2), (0.1, 1e-2)])
+def test_the_program_is_the_polynomial_of_the_hessian_that_the_theory_speaks_of(mu, tol) -> None:
+    """One step from 0: w = −η q(H)g with λ² = gᵀp(H)g, whatever way the program writes it."""
+    model = LOGISTIC.compile(n=9, d=3, mu=mu, steps=1, tol=tol)
+    A, y = data("random", 9, 3, seed=2)
+    S, g = A.T @ A / 36, -A.T @ y / 18
+    values, vectors = np.linalg.eigh(S)
+
+    def of(coefficients):
+        return vectors @ np.diag(np.polynomial.polynomial.polyval(values, [float(c) for c in coefficients])) @ vectors.T
+
+    decrement = g @ of(model.theory.decrement) @ g
+    eta = 2 * mu**0.5 / (2 * mu**0.5 + decrement**0.5)
+    want = -eta * (of(model.theory.solve) @ g)
+    assert np.abs(model.reference(A=A, y=y)["w"] - want).max() < 1e-12
+
+
+def test_the_certified_error_is_within_a_factor_20_of_the_largest_seen(one_step) -> None:
+    """One step from a start where all parts are approximated, over bad data and starts."""
+    worst, model = 0.0, one_step
+    assert isinstance(hw.verify(model)["step"], hw.Proved)
+    for kind in KINDS:
+        for seed in range(40):
+            A, y = data(kind, 9, 3, seed)
+            x0 = np.random.default_rng(seed).normal(size=3)
+            x0 *= 0.8 / np.linalg.norm(x0)
+            worst = max(worst, np.linalg.norm(model(A=A, y=y, x0=x0)["w"] - damped_step(A, y, 0.5, x0)))
+    assert worst <= 1e-2 <= 20 * worst
+
+
+def test_breast_cancer_coefficients_are_those_of_scikit_learn() -> None:
+    from sklearn.datasets import load_breast_cancer
+    from sklearn.linear_model import LogisticRegression
+
+    X, target = load_breast_cancer(return_X_y=True)
+    order = np.random.default_rng(0).permutation(len(X))
+    train, test = order[:400], order[400:]
+    Z = (X - X[train].mean(0)) / X[train].std(0)
+    Z = np.c_[Z, np.ones(len(Z))]
+    Z /= np.linalg.norm(Z[train], axis=1).max()
+    y, mu = 2.0 * target - 1, 0.5
+    model = LOGISTIC.compile(n=400, d=31, mu=mu, tol=1e-3)
+    w = model(A=Z[train], y=y[train])["w"]
+    known = LogisticRegression(C=1 / (400 * mu), fit_intercept=False, tol=1e-12, max_iter=10_000)
+    want = known.fit(Z[train], y[train]).coef_[0]
+    assert np.abs(w / want - 1).max() < 1e-3
+    assert (np.sign(Z[test] @ w) == np.sign(Z[test] @ want)).all()
+
+
+def test_queries_are_predicted_in_the_same_layers() -> None:
+    plain = LOGISTIC.compile(n=9, d=3, mu=0.5, steps=2, tol=1e-2)
+    model = LOGISTIC.compile(n=9, d=3, m=4, mu=0.5, steps=2, tol=1e-2)
+    assert model.depth == plain.depth
+    A, y = data("random", 9, 3, seed=2)
+    Q = np.random.default_rng(1).normal(size=(4, 3)) / 4
+    out = model(A=A, y=y, Q=Q)
+    assert np.abs(out["margin"] - Q @ out["w"]).max() < 1e-12
+    assert np.abs(out["w"] - plain(A=A, y=y)["w"]).max() < 1e-12
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"mu": 0}, "mu is 0"),
+        ({"mu": -1.0}, "mu is -1"),
+        ({"tol": 0}, "tol is 0"),
+        ({"tol": 0.9}, "tol is 0.9: expected at most"),
+        ({"mu": 1e-4}, "tol is 0.01: expected at most 0.005"),
+        ({"mu": 0.02, "tol": 1e-3, "steps": 6}, "out of reach"),
+        ({"steps": 0}, "steps is 0"),
+        ({"m": 2, "start": "input"}, "m and start"),
+    ],
+)
+def test_parameters_out_of_range_are_refused_by_name(change, words) -> None:
+    with pytest.raises(hw.CompileError, match=words):
+        LOGISTIC.compile(**{"n": 9, "d": 3, "mu": 0.5, "tol": 1e-2, **change})
+
+
+def test_data_out_of_range_are_refused_by_name() -> None:
+    model = LOGISTIC.compile(n=9, d=3, mu=0.5, steps=2, tol=1e-2)
+    A, y = data("random", 9, 3, seed=2)
+    with pytest.raises(hw.AssumptionError, match="A reaches 2.*rows of norm at most 1"):
+        model(A=2 * A, y=y)
+    with pytest.raises(hw.AssumptionError, match="y reaches 0.*−1 or 1"):
+        model(A=A, y=(y + 1) / 2)
+
+
+@pytest.mark.parametrize(("n", "d"), [(1, 1), (2, 3), (5, 1)])
+def test_few_examples_and_one_feature(n, d) -> None:
+    model = LOGISTIC.compile(n=n, d=d, mu=1.0, tol=2e-2)
+    A, y = data("random", n, d, seed=2)
+    assert np.linalg.norm(model(A=A, y=y)["w"] - minimiser(A, y, 1.0)) <= model.theory.distance
+
+
+def test_plans_of_tighter_tolerances_ask_more_of_every_part() -> None:
+    loose, tight = (plan_steps("x", 0.5, 5, tol, 6, 0.0) for tol in (1e-2, 1e-3))
+    assert tight.sigma < loose.sigma and tight.entry < loose.entry and tight.eta < loose.eta
+    assert tight.layers == loose.layers == 3
+
+
+def test_gradient_descent_takes_one_layer_a_step_and_comes_within_tol() -> None:
+    model = hw.constructions.get("logistic_gradient_descent").compile(n=N, d=D, mu=0.5, tol=1e-2)
+    assert model.depth == len(model.artifact.layers) == 5
+    for kind in KINDS:
+        A, y = data(kind, N, D, seed=4)
+        assert np.linalg.norm(model(A=A, y=y)["w"] - minimiser(A, y, 0.5)) <= 1e-2
+    assert hw.verify(model).all_proved
+    with pytest.raises(hw.CompileError, match="rate is 9"):
+        hw.constructions.get("logistic_gradient_descent").compile(n=N, d=D, mu=0.5, rate=9.0)
+
+
+def test_robust_regression_composes_the_same_pieces() -> None:
+    mu, delta, steps = 0.5, 0.5, 3
+    model = hw.constructions.get("irls").compile(n=12, d=3, mu=mu, delta=delta, steps=steps, tol=1e-2)
+    rng = np.random.default_rng(0)
+    A = rng.normal(size=(12, 3))
+    A /= np.linalg.norm(A, axis=1).max()
+    y = np.clip(A @ rng.normal(size=3), -1, 1)
+    w, weights = np.zeros(3), np.ones(12)
+    for _ in range(steps):
+        w = np.linalg.solve(A.T @ (weights[:, None] * A) / 12 + mu * np.eye(3), A.T @ (weights * y) / 12)
+        weights = 1 / np.sqrt(1 + ((A @ w - y) / delta) ** 2)
+    assert np.abs(model(A=A, y=y)["w"] - w).max() < 2e-2
+    certificate = hw.verify(model)
+    assert all(isinstance(c.verdict, hw.Proved) for c in certificate.claims if c.name != "error"), str(certificate)
