@@ -128,7 +128,8 @@ def test_one_step_from_any_start_is_within_tol_of_the_exact_step(one_step, kind)
 def test_the_whole_certificate_is_proved_and_names_its_parts(six) -> None:
     certificate = hw.verify(six[0.5, 1e-2])
     assert certificate.all_proved
-    assert {"identity", "exact", "approximation", "step", "lemmas", "distance", "layers"} <= {c.name for c in certificate.claims}
+    names = {claim.name for claim in certificate.claims}
+    assert {"identity", "exact", "approximation", "step", "lemmas", "distance", "layers"} <= names
 
 
 def test_a_worse_fit_refutes_the_claim_about_the_step(six) -> None:
@@ -271,9 +272,9 @@ def test_parameters_out_of_range_are_refused_by_name(change, words) -> None:
 def test_data_out_of_range_are_refused_by_name() -> None:
     model = LOGISTIC.compile(n=9, d=3, mu=0.5, steps=2, tol=1e-2)
     A, y = data("random", 9, 3, seed=2)
-    with pytest.raises(hw.AssumptionError, match="A reaches 2.*rows of norm at most 1"):
+    with pytest.raises(hw.AssumptionError, match=r"A reaches 2.*rows of norm at most 1"):
         model(A=2 * A, y=y)
-    with pytest.raises(hw.AssumptionError, match="y reaches 0.*−1 or 1"):
+    with pytest.raises(hw.AssumptionError, match=r"y reaches 0.*−1 or 1"):
         model(A=A, y=(y + 1) / 2)
 
 
