@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
 from .dims import describe_shape
@@ -30,7 +31,13 @@ def spectrum(
     return _stated(kind, value, (float(lo), float(hi)), fix)
 
 
-def bounded(value: Any, within: tuple[float, float] | None = None, *, rows: float | None = None, fix: str | None = None) -> Any:
+def bounded(
+    value: Any,
+    within: tuple[float | Fraction, float | Fraction] | None = None,
+    *,
+    rows: float | None = None,
+    fix: str | None = None,
+) -> Any:
     """States how large a value can be: every entry in `within` = (lo, hi), ends included, and (or) every row's Euclidean
     norm at most `rows`. Approximations are proved for such data; each run checks it and raises AssumptionError.
 

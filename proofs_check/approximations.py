@@ -103,7 +103,7 @@ def _check_function(units: Units, approximation: Approximation) -> Verdict:
         return Unknown(f"{approximation.text} is a Python function: its bound rests on what the program states of it")
     function = function_from_text(approximation.text, approximation.expression)
     ((lo, hi),) = approximation.domain
-    arguments = len(units.units[0].coefficients)
+    arguments = max((len(unit.coefficients) for unit in units.units), default=1)
     signs = (1,) if arguments == 1 else (1, -1)  # the second argument is a sign
     worst, kinds = Fraction(0), []
     for sign in signs:
@@ -178,7 +178,8 @@ def _check_product(units: Units, approximation: Approximation) -> Verdict:
 def _check_scaled(units: Units, approximation: Approximation) -> Verdict:
     """f(z) a: made once more, with its proof, from the function and the domain; the units have to come out the same."""
     function = function_from_text(approximation.text, approximation.expression)
-    found = scaled_fit(function, *approximation.domain, approximation.tol)  # type: ignore[arg-type]
+    z, a = approximation.domain
+    found = scaled_fit(function, z, a, approximation.tol)  # type: ignore[arg-type]  # both domains are bounded
     if plane_units(found, units.name) != units:
         return Unknown("the units are not those of the fit that is proved")
     how = "Φ′ = f: pieces of every fit of Φ enclosed, what is left of the Taylor series enclosed"

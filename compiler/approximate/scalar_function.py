@@ -129,8 +129,8 @@ def from_callable(fn: Any, where: Location | None = None) -> ScalarFunction | Bo
 
     fn may be a ScalarFunction or the result of `hw_bounded`; a name; a sympy expression in one symbol, or a sympy Lambda;
     a function of numpy, math or torch known by its name (np.tanh, math.exp); or a callable, which is called once on a
-    sympy symbol, so anything made of + − × ÷, powers, sympy functions and numpy's elementary functions works. Floats inside are taken as the exact rationals that they
-    are, and an exponent 0.5 as a square root.
+    sympy symbol, so anything made of + − × ÷, powers, sympy functions and numpy's elementary functions works. Floats
+    inside are taken as the exact rationals that they are, and an exponent 0.5 as a square root.
 
     Raises ApproximationError, with what was tried and the fix, for anything else.
     """
