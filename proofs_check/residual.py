@@ -159,7 +159,8 @@ def check_residual(graph: Graph, claim: Residual) -> Verdict:
     times the right-hand side, for every size. It is checked at random points modulo a prime.
     """
     ones = replace(graph, sizes=dict.fromkeys(graph.sizes, 1))
-    strange = _not_polynomial(graph, claim)
+    bases = _bases(graph, (*claim.roots, *claim.squares, *claim.ones))
+    strange = _not_polynomial(graph, claim.solution, {node for node, _ in bases.values()})
     if strange:
         return Unknown(f"the solution is no polynomial in the matrix: it contains {strange}")
     rng = random.Random(0)
@@ -170,6 +171,7 @@ def check_residual(graph: Graph, claim: Residual) -> Verdict:
         sigma = rng.randrange(1, PRIME)
         given = {**dict.fromkeys(claim.roots, sigma), **dict.fromkeys(claim.squares, sigma * sigma % PRIME)}
         given |= dict.fromkeys(claim.ones, 1)
+        given = {bases[node][0]: value * _modular(1 / bases[node][1]) % PRIME for node, value in given.items()}
         found = _solution_at(ones, claim.solution, given) * pow(sigma, claim.power, PRIME) % PRIME
         expected = sigma * sigma % PRIME
         if claim.pair is not None:
@@ -195,10 +197,22 @@ def check_residual(graph: Graph, claim: Residual) -> Verdict:
     )
 
 
-def _not_polynomial(graph: Graph, claim: Residual) -> str | None:
+def _bases(graph: Graph, given: tuple[int, ...]) -> dict[int, tuple[int, Fraction]]:
+    """For every given node one that it is a multiple of, and the factor: tracing joins factors, so that 2 · (3 · g) reads g,
+    not 3 · g. Nodes with a common base are left as they are."""
+    found = {}
+    for node in given:
+        base, factor = node, Fraction(1)
+        while graph.nodes[base].op == "scale" and graph.nodes[base].attr:
+            factor, base = factor * graph.nodes[base].attr, graph.nodes[base].args[0]
+        found[node] = (base, factor)
+    bases = [base for base, _ in found.values()]
+    return {node: at if bases.count(at[0]) == 1 else (node, Fraction(1)) for node, at in found.items()}
+
+
+def _not_polynomial(graph: Graph, solution: int, given: set[int]) -> str | None:
     """An operation between the given values and the solution that is no sum or product; None when there is none."""
-    given = {*claim.roots, *claim.squares, *claim.ones}
-    todo, seen = [claim.solution], set(given)
+    todo, seen = [solution], set(given)
     while todo:
         node = todo.pop()
         if node in seen:
