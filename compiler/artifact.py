@@ -12,7 +12,7 @@ from fractions import Fraction
 
 from .architecture import Architecture
 from .dims import Dim
-from .graph import Graph
+from .graph import Fact, Graph
 from .layout import Labels, Placed
 from .lowered import Approximation
 from .tolerances import Tolerances
@@ -74,7 +74,8 @@ class Lowering:
 
     `ideal` is the program's graph; the last `assumed` of its facts are what is assumed of its data. `meaning` gives for
     nodes of it the node of `Artifact.graph` that stands for it. `approximations` are claims, proved again by `hw.verify`,
-    as is `errors`: how far every output is from the program's at most. `tolerances` are what lowering was told.
+    as is `errors`: how far every output is from the program's at most. `tolerances` are what lowering was told. `inside` are
+    facts of `Artifact.graph`, so of the network's own values: each run checks them.
     """
 
     ideal: Graph
@@ -84,6 +85,7 @@ class Lowering:
     errors: Mapping[str, float]
     tolerances: Tolerances
     tol: Fraction | None
+    inside: tuple[Fact, ...] = ()
 
     @property
     def traced(self) -> Graph:

@@ -47,11 +47,19 @@ def formulas(graph: Graph) -> dict[int, Formula]:
     }
 
 
+def exact_signs(graph: Graph) -> set[int]:
+    """The nodes that are stated to be −1 or 1 and that the network has without error."""
+    near = [False] * len(graph.nodes)  # whether units make the node, or one that it is computed from
+    for index, node in enumerate(graph.nodes):
+        near[index] = OPS[node.op].role == "positionwise" or any(near[arg] for arg in node.args)
+    return {fact.node for fact in graph.facts if fact.kind == "signs" and not near[fact.node]}
+
+
 class _Reader:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.made: dict[int, sympy.Expr] = {}
-        self.signs = {fact.node for fact in graph.facts if fact.kind == "signs"}
+        self.signs = exact_signs(graph)
         self.mixed: dict[int, bool] = {}  # whether a node is positionwise, or a sum that contains such a node
         for index, node in enumerate(graph.nodes):
             linear = node.op in ("add", "scale")

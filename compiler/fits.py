@@ -9,7 +9,7 @@ from functools import cache
 from itertools import pairwise
 from typing import Any
 
-from .approximate.exact import exact_fit
+from .approximate.exact import corners, exact_fit
 from .approximate.fit import fit
 from .approximate.piecewise import PiecewiseLinear
 from .approximate.plane import ProductFit, product_fit
@@ -20,7 +20,7 @@ from .pointwise import function_text
 from .ranges import Range
 from .units import Unit, Units
 
-#: Where functions that are piecewise linear are looked at: all their corners have to be inside.
+#: Functions that are piecewise linear are looked at this far beyond their corners.
 _FAR = Fraction(2**40)
 
 Interval = tuple[Fraction | None, Fraction | None]
@@ -78,7 +78,8 @@ def fit_function(
     Raises ArchitectureError where no domain is known, ApproximationError where the function cannot be bounded on it.
     """
     if isinstance(function, ScalarFunction):
-        exact = exact_fit(function, -_FAR, _FAR, ())
+        far = 2 * max((abs(t) for t in corners(function)), default=Fraction(0)) + _FAR
+        exact = exact_fit(function, -far, far, ())
         if exact is not None:
             return _made(function, exact, (None, None))
     if domain is not None:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
-from typing import Any
+from typing import Any, TypeAlias
+
+import sympy
 
 from .approximate.scalar_function import from_callable, named
 from .errors import ProgramError, location_of, user_frame
 from .expr import Expr, pointwise
 from .pointwise import Pointwise
 
+Real: TypeAlias = float | Fraction
 
-def apply(fn: Any, value: Any, domain: tuple[Any, Any], tol: Any | None = None) -> Any:
+
+def apply(fn: Any, value: Any, domain: tuple[Real, Real], tol: Real | None = None) -> Any:
     """fn of every entry of `value`, compiled to ReLU units with a proved error of at most `tol` on `domain`.
 
     fn: a callable of one number that also works on a sympy symbol (made of + − × ÷ ** and sympy functions), a function of
@@ -59,6 +63,8 @@ def _named(name: str) -> Callable[[Any], Any]:
     attr = Pointwise(named(name))
 
     def function(value: Any) -> Any:
+        if isinstance(value, sympy.Basic):  # inside a function that is given to hw.apply, or that function itself
+            return attr.function(value)
         return pointwise(attr, value) if isinstance(value, Expr) else attr.numpy(value)[()]
 
     function.__name__ = function.__qualname__ = name

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
-from .graph import Graph
+from .graph import Fact, Graph
 from .ranges import Size
 
 
@@ -38,6 +38,7 @@ class Lowered:
     meaning: Mapping[int, int]
     errors: Mapping[int, Size]
     approximations: tuple[Approximation, ...]
+    inside: tuple[Fact, ...] = ()  # of `graph`: where fits are proved that go on no further
 
     @property
     def output_errors(self) -> dict[str, float]:

@@ -185,7 +185,9 @@ def lower_graph(graph: Graph, tol: Fraction | None) -> tuple[Graph, Lowering]:
     found, tolerances = lower_within(graph, tol)
     assumed = len(found.ideal.facts) - len(graph.facts)
     errors = found.output_errors
-    return found.graph, Lowering(found.ideal, assumed, found.meaning, found.approximations, errors, tolerances, tol)
+    return found.graph, Lowering(
+        found.ideal, assumed, found.meaning, found.approximations, errors, tolerances, tol, found.inside
+    )
 
 
 def candidates(plans: list[Plan]) -> Iterator[tuple[Schedule, Habits]]:

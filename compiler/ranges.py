@@ -7,11 +7,13 @@ followed through sums and products. Floats are rounded outwards, so every figure
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
+from .approximate.enclosure import above
 from .dims import size_of
-from .graph import SYMMETRIC, Graph, Node
+from .graph import SYMMETRIC, Fact, Graph, Node
 
 _INF = math.inf
 
@@ -22,7 +24,7 @@ def up(value: float) -> float:
 
 
 def _times(a: float, b: float) -> float:
-    return 0.0 if a == 0 or b == 0 else up(a * b)
+    return 0.0 if a == 0 or b == 0 else math.nextafter(a * b, _INF)
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,16 @@ class Range:
         return self.lo > -_INF and self.hi < _INF
 
 
+def _scaled_up(value: float, factor: Fraction) -> float:
+    """value · factor, rounded up."""
+    if not factor or not math.isfinite(value):
+        return math.copysign(_INF, value) * (1 if factor > 0 else -1) if factor else 0.0
+    try:
+        return float(above(Fraction(value) * factor))
+    except OverflowError:
+        return math.copysign(_INF, value * factor.numerator)
+
+
 def between(shape: tuple[int, int], lo: float, hi: float, size_: Size | None = None) -> Range:
     """The range of entries in [lo, hi], and inside the sizes where they are given."""
     found = size(shape, max(abs(lo), abs(hi)))
@@ -132,9 +144,9 @@ def algebraic(node: Node, args: list[Range], sizes: Mapping[str, int]) -> Range:
         low, high = math.nextafter(a.lo + b.lo, -_INF), math.nextafter(a.hi + b.hi, _INF)
         return between(shape, low, high, added(a.size, b.size))
     if node.op == "scale":
-        ends = sorted(node.attr.numerator * x / node.attr.denominator for x in (args[0].lo, args[0].hi))
-        low, high = math.nextafter(ends[0], -_INF), math.nextafter(ends[1], _INF)
-        return between(shape, low, high, scaled(args[0].size, float(node.attr)))
+        low, high = sorted((args[0].lo, args[0].hi), key=lambda x: x if node.attr > 0 else -x)
+        low, high = -_scaled_up(-low, node.attr), _scaled_up(high, node.attr)
+        return between(shape, low, high, scaled(args[0].size, float(above(abs(node.attr)))))
     if node.op == "transpose":
         return Range(args[0].lo, args[0].hi, flipped(args[0].size))
     if node.op == "matmul":
@@ -185,3 +197,29 @@ def stated_range(graph: Graph, index: int, ranges: Mapping[int, Range] | None = 
 
 def both(shape: tuple[int, int], a: Range, b: Range) -> Range:
     return between(shape, max(a.lo, b.lo), min(a.hi, b.hi), smaller(shape, a.size, b.size))
+
+
+def assumed_facts(graph: Graph, relied: Collection[int], stated: Mapping[int, Range]) -> list[Fact]:
+    """Entries in [−1, 1], for every input above a node whose usual range was relied upon and of which nothing is stated."""
+    above_them = set(relied)
+    for index in range(len(graph.nodes) - 1, -1, -1):
+        if index in above_them:
+            above_them.update(graph.nodes[index].args)
+    fix = "state how large it is in the program: hw.bounded({0}, within=(lo, hi))"
+    return [
+        Fact("within", s.node, graph.nodes[s.node].where, (-1.0, 1.0), fix.format(s.name))
+        for s in graph.inputs
+        if s.node in above_them and not stated[s.node].finite
+    ]
+
+
+def domain_facts(graph: Graph, domains: Mapping[int, Sequence[int]], natural: Mapping[int, Range]) -> tuple[Fact, ...]:
+    """That values are inside the domains that the program gives, unless that follows from other statements."""
+    facts = []
+    for source in (index for index in domains if index in natural):
+        for node in (graph.nodes[index] for index in domains[source]):
+            (lo, hi), found = node.attr.domain, natural[source]
+            if not (lo <= found.lo and found.hi <= hi):
+                fix = f"give hw.apply a domain that contains the data, or bound {graph.describe(source)}"
+                facts.append(Fact("within", source, node.where, (float(lo), float(hi)), fix))
+    return tuple(dict.fromkeys(facts))

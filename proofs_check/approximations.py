@@ -105,7 +105,7 @@ def _check_function(units: Units, approximation: Approximation) -> Verdict:
         return Unknown(f"{approximation.text} is a Python function: its bound rests on what the program states of it")
     function = function_from_text(approximation.text, approximation.expression)
     ((lo, hi),) = approximation.domain
-    arguments = len(units.units[0].coefficients)
+    arguments = max((len(unit.coefficients) for unit in units.units), default=1)
     signs = (1,) if arguments == 1 else (1, -1)  # the second argument is a sign
     worst, kinds = Fraction(0), []
     for sign in signs:

@@ -156,19 +156,21 @@ def exact_degree(graph: Graph, seed: int = 0) -> dict[str, int | None]:
     arithmetic = MODULAR
     inputs = {n: arithmetic.array(v) for n, v in random_inputs(graph, seed, 0, PRIME - 1).items()}
     leading: dict[int, tuple[int, np.ndarray]] = {}
-    one = evaluate(
-        graph, inputs, arithmetic, [i for i, n in enumerate(graph.nodes) if n.op in ("constant", "eye", "zeros", "ones")]
-    )
+    fixed: set[int] = set()  # nodes that no input is above
+    for index, node in enumerate(graph.nodes):
+        if node.op != "input" and fixed.issuperset(node.args):
+            fixed.add(index)
+    one = evaluate(graph, inputs, arithmetic, sorted(fixed))
     unknown: set[int] = set()
     for index, node in enumerate(graph.nodes):
         parts = [leading.get(arg, (0, np.zeros((1, 1), dtype=arithmetic.dtype))) for arg in node.args]
         unknown |= {index} if any(arg in unknown for arg in node.args) else set()
         if node.op == "input":
             leading[index] = (1, inputs[node.attr])
-        elif node.op == "vstack":  # of inputs
-            leading[index] = (1, OPS[node.op].evaluate([part for _, part in parts], node, graph.sizes, arithmetic))
         elif index in one:
             leading[index] = (0, one[index])
+        elif node.op == "vstack":  # of inputs
+            leading[index] = (1, OPS[node.op].evaluate([part for _, part in parts], node, graph.sizes, arithmetic))
         elif node.op == "add":
             (da, a), (db, b) = parts
             total = arithmetic.reduce(a + b) if da == db else (a if da > db else b)
@@ -185,7 +187,8 @@ def exact_degree(graph: Graph, seed: int = 0) -> dict[str, int | None]:
     out: dict[str, int | None] = {}
     for output in graph.outputs:
         degree, part = leading.get(output.node, (0, np.zeros((1, 1), dtype=arithmetic.dtype)))
-        out[output.name] = degree if part.any() and output.node not in unknown else None
+        known = part.any() or output.node in one  # a constant has degree 0, zero too
+        out[output.name] = degree if known and output.node not in unknown else None
     return out
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import pairwise
 from typing import Protocol
 
 from ..compiler.algebra import Algebra, Poly
@@ -35,6 +36,7 @@ def interpret_units(proof: Proof, ffn: FeedForwardWeights, number: int) -> None:
     reads: dict[tuple[int, int], list[Block]] = {}
     for block in ffn.W_1.blocks:
         reads.setdefault((block.row, block.size), []).append(block)
+    check_units(ffn, number)
     targets: dict[int, list[tuple[Fraction, Content]]] = {}
     for block in ffn.W_2.blocks:
         if (block.col, block.size) not in reads:
@@ -61,6 +63,15 @@ def interpret_units(proof: Proof, ffn: FeedForwardWeights, number: int) -> None:
                 linear = proof.algebra.add(linear, proof.algebra.scale(w, poly))
             proof.accumulate(new[row], cols, proof.algebra.add(linear, proof.relus.symbol(shape, absolute)))
     proof.content = new
+
+
+def check_units(ffn: FeedForwardWeights, number: int) -> None:
+    """Blocks of units are equal or apart: a block of W_1 that overlaps another in part would change units unseen."""
+    spans = sorted({(b.row, b.row + b.size) for b in ffn.W_1.blocks} | {(b.col, b.col + b.size) for b in ffn.W_2.blocks})
+    if any(stop > start for (_, stop), (start, _) in pairwise(spans)):
+        raise NotProved(f"layer {number}: blocks of feed-forward units overlap in part")
+    if spans and not (spans[0][0] >= 0 and spans[-1][1] <= ffn.W_1.shape[0] == ffn.W_2.shape[1]):
+        raise NotProved(f"layer {number}: W_1 and W_2 have different units")
 
 
 def read_by_unit(proof: Proof, block: Block, height: Dim, number: int) -> Content:

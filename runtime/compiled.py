@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -222,6 +223,8 @@ class Compiled:
         if check:
             check_facts(self.artifact.program, prepared)
             self._warn_once(prepared.dtype)
+            if self.artifact.lowered is not None and self.artifact.lowered.inside:
+                check_facts(replace(self.artifact.graph, facts=self.artifact.lowered.inside), prepared)
         H = self._encode(prepared)
         outputs = self._decode_dense(H) if dense else self._decode_structured(H)
         if check:

@@ -97,6 +97,12 @@ def _read(e: Any) -> _Exact | None:
     return None
 
 
+def corners(f: ScalarFunction) -> tuple[Fraction, ...]:
+    """Where a function that is seen to be piecewise linear bends; nothing for others."""
+    found = _read(f.expression) or _read(sympy.expand(f.expression))
+    return () if found is None else found.breaks
+
+
 def exact_fit(f: ScalarFunction, lo: Fraction | None, hi: Fraction | None, keep: Sequence[Fraction]) -> PiecewiseLinear | None:
     """f itself, if it is piecewise linear (and constant at an infinite end); None if it is not seen to be."""
     found = _read(f.expression) or _read(sympy.expand(f.expression))

@@ -203,13 +203,15 @@ TRACING = {
     "numpy function": (compiling(numpy_function), hw.TraceError, ["A", "numpy"], "# numpy"),
     "float()": (compiling(to_float, {}), hw.TraceError, ["s", "number"], "# float"),
     "iteration": (compiling(loops_over_data), hw.TraceError, ["A", "iterate"], "# loop"),
-    "feed-forward product": (compiling(needs_ffn), hw.ArchitectureError, ["y * z", "feed-forward"], "# hadamard"),
-    "attention only": (
+    "product with attention only": (
         lambda: hw.compile(needs_ffn, dims={"n": 3}, arch=hw.LINEAR_ATTENTION),
         hw.ArchitectureError, ["y * z", "own column"], "# hadamard",
     ),
-    "nonlinear function": (compiling(nonlinear), hw.ArchitectureError, ["sigmoid(y)"], "# sigmoid"),
-    "division by data": (compiling(divides), hw.ArchitectureError, ["s"], "# divide"),
+    "function with attention only": (
+        lambda: hw.compile(nonlinear, dims={"n": 3}, arch=hw.LINEAR_ATTENTION),
+        hw.ArchitectureError, ["sigmoid(y)", "feed-forward"], "# sigmoid",
+    ),
+    "division by data that may be zero": (compiling(divides), hw.CompileError, ["1/s", "pole near z = 0"], "# divide"),
     "division by zero": (compiling(zero_division), hw.ProgramError, ["zero"], "# zero"),
     "unknown dimension": (compiling(unknown_dimension), hw.ProgramError, ["'zz'", "'n'"], "# dimension"),
     "infinite constant": (compiling(infinite_constant, c=float("inf")), hw.ProgramError, ["inf", "finite"], "# constant"),

@@ -210,7 +210,8 @@ def test_a_newton_step_merges_to_one_head() -> None:
 def test_matrices_of_a_layer_compute_its_terms(terms: list[SlotTerm]) -> None:
     sizes, d = {"d": 2}, 2
     starts, d_model = slot_starts(tuple(SLOTS), sizes)
-    layer = build_layer(merge(tuple(((term,),) for term in terms)), starts, d_model, sizes)
+    layer = build_layer(merge(tuple(((term,),) for term in terms)), (), starts, d_model, sizes)
+    assert layer.ffn is None
     H = np.array(np.random.default_rng(1).integers(-3, 4, (d_model, 3)).tolist(), dtype=object)
     update = np.zeros((d_model, 3), dtype=object)
     for head in layer.heads:
