@@ -299,6 +299,10 @@ class _Lowering:
                 terms.append(self.meaning[index])
                 error = added(error, self.errors[index])
                 continue
+            if line is not None:
+                terms += self.signed_line(index, node, others[0], y, *line)
+                error = added(error, scaled(self.errors[others[0]], float(line[0])))
+                continue
             function = of_one(part, others[0], show(self.graph, part))
             term, extra = self.fitted(index, node, function, others[0], y if gates else None)
             terms.append(term)
@@ -317,6 +321,14 @@ class _Lowering:
             level = self.made("scale", (self.ones(index),), offset, node.shape, index)
             total = self.made("add", (total, level), None, node.shape, index)
         self.meaning[index], self.errors[index] = total, scaled(self.errors[source], float(slope))
+
+    def signed_line(self, index: int, node: Node, source: int, sign: int, slope: Fraction, offset: Fraction) -> list[int]:
+        """sign · (slope · source + offset), exactly: biases are no larger than the values are."""
+        self.demand_range(index, node, source)
+        reach = max(abs(self.usual[source].lo), abs(self.usual[source].hi)) + self.errors[source].entry
+        args = (self.meaning[source], self.meaning[sign])
+        terms = [(self.units(index, gate(Fraction(up(reach)), signs=True), args), slope), (self.meaning[sign], offset)]
+        return [x if c == 1 else self.made("scale", (x,), c, node.shape, index) for x, c in terms if c]
 
     def ones(self, index: int) -> int:
         rows, cols = self.graph.nodes[index].shape
