@@ -158,6 +158,11 @@ class _Lowering:
                 terms.append(self.meaning[index])
                 error = carrying.total(shape, error, self.errors[index])
                 continue
+            if line is not None:
+                terms += self.signed_line(index, node, others[0], y, *line)
+                grown = scaled(self.errors[others[0]], float(above(abs(line[0]))))
+                error = carrying.total(shape, error, grown)
+                continue
             term, extra = self.fitted(index, node, self.named(part, others[0]), others[0], y if gates else None)
             terms.append(term)
             error = carrying.total(shape, error, extra)
@@ -180,6 +185,14 @@ class _Lowering:
         if offset:
             total = self.made("add", (total, self.number(index, self.ones(index), offset)), None, node.shape, index)
         self.meaning[index], self.errors[index] = total, scaled(self.errors[source], float(above(abs(slope))))
+
+    def signed_line(self, index: int, node: Node, source: int, sign: int, slope: Fraction, offset: Fraction) -> list[int]:
+        """sign · (slope · source + offset), exactly: biases are no larger than the values are."""
+        found = self.bounded_range(index, node, source)
+        reach = max(abs(found.lo), abs(found.hi)) + self.errors[source].entry
+        args = (self.meaning[source], self.meaning[sign])
+        terms = [(self.units(index, gate(Fraction(up(reach)), signs=True), args), slope), (self.meaning[sign], offset)]
+        return [self.number(index, x, c) for x, c in terms if c]
 
     def ones(self, index: int) -> int:
         rows, cols = self.graph.nodes[index].shape

@@ -65,7 +65,7 @@ class _Selection:
         if node.op == "eye":
             return algebra.identity(node.shape[0])
         if node.op in ("input", "constant", "ones", "vstack"):
-            return algebra.atom(self.leaf(Leaf(node.op, index), node.shape, self.graph.label(index), index))
+            return algebra.atom(self.leaf(Leaf(node.op, index), node.shape, self.leaf_name(index), index))
         if node.op == "spread":
             return self.spread(index, node)
         if node.op == "add":
@@ -102,8 +102,9 @@ class _Selection:
         if node.attr.biased:
             for dim in node.shape:
                 self.bias(dim)
-        atom = self.algebra.new_atom(self.graph.label(index), node.shape, index in self.stated)
-        name, where = self.graph.label(index), node.where
+        made = node.attr.name if node.attr.name.isidentifier() else f"[{node.attr.name.replace(' ', '')}]"
+        name, where = self.graph.labels.get(index, made), node.where
+        atom = self.algebra.new_atom(name, node.shape, index in self.stated)
         self.values[atom] = Value(atom, name, node.shape, max(level, 1), node=index, where=where, units=node.attr, args=args)
         return atom
 
@@ -120,8 +121,13 @@ class _Selection:
         if index in self.polys:
             (((self.ones[dim], _),),) = self.polys[index].terms
         else:
-            self.ones[dim] = self.leaf(Leaf("ones", index), (dim, 1), self.graph.label(index), index)
+            self.ones[dim] = self.leaf(Leaf("ones", index), (dim, 1), self.leaf_name(index), index)
             self.polys[index] = self.algebra.atom(self.ones[dim])
+
+    def leaf_name(self, index: int) -> str:
+        node = self.graph.nodes[index]
+        nameless = node.op == "ones" and index not in self.graph.labels
+        return f"1_{node.shape[0]}" if nameless else self.graph.label(index)
 
     def top(self, poly: Poly, index: int, node: Node) -> Poly:
         """The first rows of a stacked value: of the first letter of every word."""

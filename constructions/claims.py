@@ -13,7 +13,7 @@ from ..proofs_check.bounds import Bounds
 
 @dataclass(frozen=True)
 class PaperClaim:
-    """A statement of a paper. `depth`, `heads` and `rows` are formulas such as "steps + 3"; None where it gives none."""
+    """A statement of a paper. `depth`, `heads`, `rows` and `width` (units in a layer) are formulas such as "steps + 3"; None where it gives none."""
 
     paper: str
     statement: str
@@ -23,6 +23,7 @@ class PaperClaim:
     rows: str | None = None
     error: str = "0 (an identity)"
     corrected: str = ""
+    width: str | None = None
 
     def evaluate(self, formula: str, sizes: Mapping[str, Any]) -> int:
         """The value of a formula at these sizes and constants."""
@@ -33,7 +34,9 @@ class PaperClaim:
     def bounds(self, sizes: Mapping[str, Any]) -> Bounds:
         formulas = (self.depth, self.heads, self.rows)
         values = [None if f is None else self.evaluate(f, sizes) for f in formulas]
-        return Bounds(f"{self.paper}, {self.statement}", values[0], values[1], values[2], formulas)
+        width = None if self.width is None else self.evaluate(self.width, sizes)
+        source = f"{self.paper}, {self.statement}"
+        return Bounds(source, values[0], values[1], values[2], formulas, width, self.width)
 
 
 GIANNOU = "Giannou et al. 2024"

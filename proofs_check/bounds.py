@@ -10,20 +10,23 @@ from .certificate import Claim, Proved, Refuted
 
 @dataclass(frozen=True)
 class Bounds:
-    """At most so many layers, heads and rows; a figure that the source does not give is None."""
+    """At most so many layers, heads, rows and feed-forward units in a layer (`width`); a figure that the source does not give is None."""
 
     source: str
     depth: int | None
     heads: int | None
     rows: int | None
     formulas: tuple[str | None, str | None, str | None]
+    width: int | None = None
+    width_formula: str | None = None
 
     def check(self, artifact: Artifact) -> list[Claim]:
-        """One claim each for layers, heads and rows, counted in the weights."""
-        found = (artifact.depth, artifact.max_heads, artifact.d_model)
+        """One claim each for layers, heads, rows and units, counted in the weights."""
+        found = (artifact.depth, artifact.max_heads, artifact.d_model, artifact.ffn_width)
+        figures = (self.depth, self.heads, self.rows, self.width)
         claims = []
         for what, have, bound, formula in zip(
-            ("layers", "heads", "rows"), found, (self.depth, self.heads, self.rows), self.formulas, strict=True
+            ("layers", "heads", "rows", "units"), found, figures, (*self.formulas, self.width_formula), strict=True
         ):
             if bound is None:
                 continue

@@ -70,7 +70,8 @@ def lower_bounds(artifact: Artifact, degrees: Mapping[str, int | None] | None = 
     """
     degrees = exact_degree(artifact.graph) if degrees is None else degrees
     steps = steps_of(artifact)
-    found = [_by_degree(degrees), _by_chain(artifact, steps), _by_map(artifact), _by_rank(artifact)]
+    by_degree = None if artifact.ffn_width else _by_degree(degrees)  # with units an output is no polynomial
+    found = [by_degree, _by_chain(artifact, steps), _by_map(artifact), _by_rank(artifact)]
     found += [bound for residual in artifact.graph.residuals for bound in stated_bounds(artifact.graph, residual)]
     found += [_by_blocks(artifact.graph), _by_entries(artifact), _by_liveness(artifact, steps)]
     return tuple(bound for bound in found if bound is not None)
@@ -97,7 +98,12 @@ def spectral_bound(l: Fraction | float, u: Fraction | float, tol: Fraction | flo
 
 
 def stated_bounds(graph: Graph, residual: Residual) -> tuple[LowerBound, ...]:
-    """The spectral bound of an approximate solution, where its matrix is an input, and so all that the layers start from."""
+    """The spectral bound of an approximate solution, where its matrix is an input, and so all that the layers start from.
+
+    None where the program has feed-forward units: the bound is about layers of attention alone.
+    """
+    if any(graph.nodes[index].op == "units" for index in live_nodes(graph)):
+        return ()
     inputs = {spec.node for spec in graph.inputs}
     if residual.known == "factor" and inputs.issuperset(residual.roots):
         return (spectral_bound(residual.lower, residual.upper, residual.tol, "examples"),)
@@ -180,6 +186,9 @@ def _by_entries(artifact: Artifact) -> LowerBound | None:
 def _by_chain(artifact: Artifact, steps: Sequence[Step]) -> LowerBound:
     chain = chain_lengths(artifact, steps)
     value = max((int(chain[p.row : p.row + p.height].max()) for p in artifact.decoding), default=0)
+    if artifact.ffn_width:
+        argument = "the longest chain of products and sums of units, each reading the one before; a layer has one of each"
+        return LowerBound("layers", value, argument, "these products and units")
     return LowerBound("layers", value, "the longest chain of products, each reading the one before", "these products")
 
 
@@ -188,7 +197,8 @@ def _by_liveness(artifact: Artifact, steps: Sequence[Step]) -> LowerBound:
     boundary = int(counts.argmax())
     where = f"after layer {boundary}" if boundary else "before layer 1"
     argument = f"{where} so many rows hold what later layers or the output still read"
-    assumes = "these products, each in its layer; no two values in one row"
+    what = "products and units" if artifact.ffn_width else "products"
+    assumes = f"these {what}, each in its layer; no two values in one row"
     return LowerBound("rows", int(counts[boundary]), argument, assumes)
 
 
@@ -204,13 +214,14 @@ def _by_map(artifact: Artifact) -> LowerBound | None:
         return None
     ranks = {layer: map_rank(layer, artifact.d_model) for layer in artifact.unique_layers}
     argument = "in H ← (I + M(HHᵀ))H, M(ggᵀ) has rank {rank}, and a head adds one"
-    return _in_a_layer(artifact, ranks, argument, "this map of a layer on all streams, whatever its products")
+    part = "the attention of a layer" if artifact.ffn_width else "a layer"
+    return _in_a_layer(artifact, ranks, argument, f"this map of {part} on all streams, whatever its products")
 
 
 def _in_a_layer(artifact: Artifact, ranks: Mapping[LayerWeights, int], argument: str, assumes: str) -> LowerBound | None:
-    """The bound by the layer with the largest rank."""
-    if not ranks:
+    """The bound by the layer with the largest rank; None where no layer has heads."""
+    rank = max(ranks.values(), default=0)
+    if not rank:
         return None
-    rank = max(ranks.values())
     number = 1 + next(i for i, layer in enumerate(artifact.layers) if ranks[layer] == rank)
     return LowerBound("heads", rank, f"layer {number}: " + argument.format(rank=rank), assumes)

@@ -1,8 +1,8 @@
 """The layers of a model as products, read off the weights: data flow between layers, and ranks within one.
 
-A layer adds products H[row:] += c · H[source:] (H[key:])ᵀ H[query:] of blocks of rows. From them follow which rows are
-still needed when, how long the chains of products are, and how many heads a layer needs at least. Nothing but the
-weights, the encoding and the decoding is read; no dense matrix is formed.
+A layer adds products H[row:] += c · H[source:] (H[key:])ᵀ H[query:] of blocks of rows, and then its feed-forward part adds
+sums of units. From them follow which rows are still needed when, how long the chains of products are, and how many heads a
+layer needs at least. Nothing but the weights, the encoding and the decoding is read; no dense matrix is formed.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import numpy as np
 
 from ..compiler.artifact import Artifact
 from ..compiler.weights import Block, HeadWeights, LayerWeights
+from .local_sums import LocalSum, local_sums
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,7 @@ def _key_query(head: HeadWeights) -> list[Block]:
 @dataclass(frozen=True)
 class Step:
     """A layer as data flow. `erased`: rows whose old value is subtracted; `filled`: rows that may be nonzero before.
+    After attention come the sums of the feed-forward part: `between` and `cleared` are the same for these.
 
     When in doubt a dependency is left out: that can only make a lower bound smaller.
     """
@@ -67,28 +69,34 @@ class Step:
     products: tuple[Product, ...]
     erased: np.ndarray
     filled: np.ndarray
+    local: tuple[LocalSum, ...]
+    cleared: np.ndarray
+    between: np.ndarray
 
 
 def steps_of(artifact: Artifact) -> list[Step]:
     """Every layer as data flow, from the first to the last."""
     products = {layer: products_of(layer) for layer in artifact.unique_layers}
+    local = {layer: local_sums(layer.ffn) for layer in artifact.unique_layers}
     filled = np.zeros(artifact.d_model, dtype=bool)
     for placed in artifact.encoding:
         filled[placed.row : placed.row + placed.height] |= placed.kind != "zeros"
     eyes = {placed.row: placed.height for placed in artifact.encoding if placed.kind == "eye"}  # until written over
     steps = []
     for layer in artifact.layers:
-        step = _step(products[layer], filled, eyes)
+        step = _step(products[layer], local[layer], filled, eyes)
         steps.append(step)
-        filled = filled & ~step.erased
-        for p in step.products:
-            filled[p.row : p.row + p.height] = True
-        written = [(p.row, p.row + p.height) for p in products[layer]]
+        filled = step.between & ~step.cleared
+        for q in step.local:
+            filled[q.row : q.row + q.height] |= bool(q.reads(step.between))
+        written = [(p.row, p.row + p.height) for p in (*products[layer], *local[layer])]
         eyes = {row: h for row, h in eyes.items() if not any(a < row + h and row < b for a, b in written)}
     return steps
 
 
-def _step(products: Mapping[Product, Fraction], filled: np.ndarray, eyes: Mapping[int, int]) -> Step:
+def _step(
+    products: Mapping[Product, Fraction], local: tuple[LocalSum, ...], filled: np.ndarray, eyes: Mapping[int, int]
+) -> Step:
     own: dict[tuple[int, int], Fraction] = {}  # what multiple of itself a block gets
     for p, c in products.items():
         if _is_own(p, eyes):
@@ -96,7 +104,7 @@ def _step(products: Mapping[Product, Fraction], filled: np.ndarray, eyes: Mappin
     erased = np.zeros_like(filled)
     for (row, height), c in own.items():
         erased[row : row + height] |= c == -1
-    kept = (
+    kept = tuple(
         p
         for p in products
         if not (_is_own(p, eyes) and own[p.row, p.height] == -1)
@@ -104,7 +112,13 @@ def _step(products: Mapping[Product, Fraction], filled: np.ndarray, eyes: Mappin
         and filled[p.key : p.key + p.inner].any()
         and filled[p.query : p.query + p.inner].any()
     )
-    return Step(tuple(kept), erased, filled)
+    between = filled & ~erased
+    for p in kept:
+        between[p.row : p.row + p.height] = True
+    cleared = np.zeros_like(filled)
+    for q in local:
+        cleared[q.row : q.row + q.height] |= q.erases
+    return Step(kept, erased, filled, local, cleared, between)
 
 
 def _is_own(p: Product, eyes: Mapping[int, int]) -> bool:
@@ -116,16 +130,27 @@ def _is_own(p: Product, eyes: Mapping[int, int]) -> bool:
 
 
 def chain_lengths(artifact: Artifact, steps: Sequence[Step]) -> np.ndarray:
-    """For every row after the last layer, the longest chain of products that lead to it. Shape (d_model,)."""
+    """For every row after the last layer, the fewest layers for the longest chain that leads to it. Shape (d_model,).
+
+    A chain counts in half layers: a product of attention is made in a first half, at odd times, a sum of units in a
+    second half, at even times, and reads what attention of its own layer writes.
+    """
     chain = np.zeros(artifact.d_model, dtype=int)
     for step in steps:
         new = np.where(step.erased, 0, chain)
         for p in step.products:
             inner = max(chain[p.key : p.key + p.inner].max(), chain[p.query : p.query + p.inner].max())
             rows = slice(p.row, p.row + p.height)
-            new[rows] = np.maximum(new[rows], 1 + np.maximum(chain[p.source : p.source + p.height], inner))
+            latest = np.maximum(chain[p.source : p.source + p.height], inner)
+            new[rows] = np.maximum(new[rows], latest + 1 + latest % 2)  # the next odd time
+        chain, new = new, np.where(step.cleared, 0, new)
+        for q in step.local:
+            rows = slice(q.row, q.row + q.height)
+            for read in q.reads(step.between):
+                latest = chain[read]
+                new[rows] = np.maximum(new[rows], latest + 2 - latest % 2)  # the next even time
         chain = new
-    return chain
+    return (chain + 1) // 2
 
 
 def live_rows(artifact: Artifact, steps: Sequence[Step]) -> np.ndarray:
@@ -138,6 +163,14 @@ def live_rows(artifact: Artifact, steps: Sequence[Step]) -> np.ndarray:
         live[-1, placed.row : placed.row + placed.height] = True
     for boundary in range(len(steps) - 1, -1, -1):
         step, after, before = steps[boundary], live[boundary + 1], live[boundary]
+        if step.local:
+            middle = after & ~step.cleared
+            for q in step.local:
+                read = after[q.row : q.row + q.height]
+                if read.any():
+                    for rows in q.reads(step.between):
+                        middle[rows] |= read if rows.stop - rows.start == q.height else True
+            after = middle & step.between
         before |= after & ~step.erased
         for p in step.products:
             read = after[p.row : p.row + p.height]

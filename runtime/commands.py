@@ -120,10 +120,12 @@ def _sizes(model: Compiled) -> dict[str, Any]:
 
 def _sizes_text(model: Compiled) -> list[str]:
     distinct = len(model.artifact.unique_layers)
+    units = [f"  FFN width   {model.ffn_width} units at most in a layer"] if model.ffn_width else []
     return [
         f"  layers      {model.depth} ({distinct} distinct)",
         f"  heads       {model.max_heads} at most in a layer, {sum(model.heads_per_layer)} in all",
         f"  rows        {model.d_model} (d_model), {model.n_tokens} tokens",
+        *units,
         f"  parameters  {model.n_parameters:,} ({model.n_unique_parameters:,} unique, {model.nonzeros:,} not zero)",
     ]
 

@@ -1,4 +1,4 @@
-"""Printing a compiled model: layer by layer what each head computes, from the weights and the row labels alone."""
+"""Printing a compiled model: layer by layer what heads and units compute, from the weights and the row labels alone."""
 
 from __future__ import annotations
 
@@ -16,19 +16,21 @@ from ..proofs_check.bounds import Bounds
 from ..proofs_check.exact import depth_lower_bound
 from ..proofs_check.lower_bounds import LowerBound, best, lower_bounds
 from ..proofs_check.residual import state_residual
+from .explain_units import explain_units, hint_name, units_lines, written
 
 
 def explain_json(
     artifact: Artifact, bounds: Bounds | None, degrees: Mapping[str, int | None], extra: Sequence[LowerBound] = ()
 ) -> dict[str, Any]:
     """Everything `explain_text` prints, as plain data. `extra`: lower bounds that the program's problem has besides."""
-    degree = max((d for d in degrees.values() if d is not None), default=None)
+    degree = None if artifact.ffn_width else max((d for d in degrees.values() if d is not None), default=None)
     return {
         "program": artifact.graph.name,
         "sizes": dict(artifact.graph.sizes),
         "architecture": artifact.architecture.name,
         "depth": artifact.depth,
         "max_heads": artifact.max_heads,
+        "ffn_width": artifact.ffn_width,
         "d_model": artifact.d_model,
         "n_tokens": artifact.n_tokens,
         "n_parameters": artifact.n_parameters,
@@ -44,7 +46,13 @@ def explain_json(
         "search": _search(artifact.search),
         "paper": None
         if bounds is None
-        else {"source": bounds.source, "depth": bounds.depth, "heads": bounds.heads, "rows": bounds.rows},
+        else {
+            "source": bounds.source,
+            "depth": bounds.depth,
+            "heads": bounds.heads,
+            "rows": bounds.rows,
+            "ffn_width": bounds.width,
+        },
         "input": [{"name": name, "rows": [r.start, r.stop]} for name, r in artifact.rows[0].items()],
         "layers": [_layer(artifact, number) for number in range(1, len(artifact.layers) + 1)],
         "outputs": [
@@ -61,7 +69,12 @@ def explain_text(
     paper's and the lower bounds, each with its argument."""
     data = explain_json(artifact, bounds, degrees, extra)
     sizes = ", ".join(f"{name} = {size}" for name, size in data["sizes"].items())
-    lines = [f"{data['program']} ({sizes}) on {data['architecture']} attention: H ← H + Σ W_V H (W_K H)ᵀ (W_Q H)", ""]
+    title = f"{data['program']} ({sizes}) on {data['architecture']} attention"
+    if data["ffn_width"]:
+        title += " and units, eq. (3.1b): H ← H + Σ W_V H (W_K H)ᵀ (W_Q H), then H ← H + W_2 relu(W_1 H)"
+    else:
+        title += ": H ← H + Σ W_V H (W_K H)ᵀ (W_Q H)"
+    lines = [title, ""]
     lines.append("input    " + _row_line(artifact.rows[0]))
     repeated = _repeats(artifact)
     for layer in data["layers"]:
@@ -73,6 +86,7 @@ def explain_text(
         for number, head in enumerate(layer["heads"], start=1):
             lines.append(f"  head {number}  " + "; ".join(head["computes"]))
             lines.append(f"          V: {', '.join(head['V'])}  |  K: {head['K']}  |  Q: {head['Q']}")
+        lines += units_lines(layer["ffn"]) if layer["ffn"] else []
         lines.append("  rows    " + _row_line(artifact.rows[last]))
     lines.append("")
     for output in data["outputs"]:
@@ -87,7 +101,7 @@ def _kind(bound: LowerBound) -> tuple[bool, int]:
 
 
 def _figures(data: dict[str, Any]) -> list[str]:
-    paper = data["paper"] or {"depth": None, "heads": None, "rows": None, "source": None}
+    paper = data["paper"] or {"depth": None, "heads": None, "rows": None, "ffn_width": None, "source": None}
     bounds = [LowerBound(**bound) for bound in data["lower_bounds"]]
     header = ("", "this model", "paper" if paper["source"] else "", "lower bound", "these products", "any layout")
     rows: list[tuple[Any, ...]] = [header]
@@ -99,6 +113,8 @@ def _figures(data: dict[str, Any]) -> list[str]:
     ):
         least = best(bounds, what, any_products=True), best(bounds, what, any_products=False), laid_out.get(what)
         rows.append((name, have, claimed, *least))
+    if data["ffn_width"]:
+        rows.append(("FFN width", data["ffn_width"], paper["ffn_width"], "", "", ""))
     for name, count in (("parameters", "n_parameters"), ("  stored once", "n_unique_parameters"), ("  nonzero", "nonzeros")):
         rows.append((name, f"{data[count]:,}", "", "", "", ""))
     widths = (">14", ">10", ">14", ">16", ">12")
@@ -143,7 +159,8 @@ def _arguments(data: dict[str, Any], bounds: Sequence[LowerBound]) -> list[str]:
     for any_products, title in ((True, "lower bound: for every plan"), (False, "these products: for what was chosen")):
         text.append(title)
         if any_products and data["degree"] is None:
-            text.append("  layers: the degree is not known (leading terms may cancel)")
+            why = "with units an output is no polynomial" if data["ffn_width"] else "leading terms may cancel"
+            text.append(f"  layers: the degree is not known ({why})")
         for bound in bounds:
             if bound.any_products == any_products:
                 text.append(f"  {bound.what + ' ≥ ' + str(bound.value):<14}  {bound.argument}")
@@ -179,6 +196,7 @@ def _layer(artifact: Artifact, number: int) -> dict[str, Any]:
     return {
         "number": number,
         "heads": [_head(artifact, number, head) for head in artifact.layers[number - 1].heads],
+        "ffn": explain_units(artifact, number, lambda at, row, size: _name_before(artifact, at, row, size)),
         "rows": {name: [rows.start, rows.stop] for name, rows in artifact.rows[number].items()},
     }
 
@@ -234,11 +252,19 @@ def _source(artifact: Artifact, number: int, block: Block) -> tuple[Fraction, _N
 
 
 def _target(artifact: Artifact, number: int, block: Block) -> str:
-    """The name that the written rows have after the layer, or, where they are only cleared, had before."""
+    """The name that the written rows have after the layer's attention, or, where they are only cleared, had before."""
+    if written(artifact, number, block.row, local=True):  # after the layer they hold what its units write
+        hint = written(artifact, number, block.row, local=False)
+        return _name_before(artifact, number, block.row, block.size)[0] if hint is None else hint_name(hint)
     for name, rows in artifact.rows[number].items():
         if rows.start == block.row:
             return name
     return _source(artifact, number, Block(0, block.row, block.size, Fraction(1)))[1].plain
+
+
+def _name_before(artifact: Artifact, number: int, row: int, size: int) -> tuple[str, bool]:
+    name = _source(artifact, number, Block(0, row, size, Fraction(1)))[1]
+    return name.plain, name.identity
 
 
 def _flipped(name: str) -> str:

@@ -70,13 +70,17 @@ class SignedLog:
 
 
 def plot_weights(model: Compiled, path: str | os.PathLike[str]) -> Path:
-    """Draws W_V, W_K and W_Q of every head of every distinct layer, with the names of the rows; returns the path."""
+    """Draws W_V, W_K and W_Q of every head of every distinct layer, with the names of the rows; returns the path.
+
+    Feed-forward weights are not drawn, and the headline says so.
+    """
     figure_type, canvas = load_matplotlib()
     order = model.artifact.order
     distinct = model.artifact.unique_layers
     heads = [(index, number, head) for index, layer in enumerate(distinct) for number, head in enumerate(layer.heads, 1)]
     if not heads:
-        raise HeadwrightError(f"{model.name} has no layers: there are no weights to draw", fix="draw its residual stream")
+        what = f"{model.name} has no layers with heads: there are no attention weights to draw"
+        raise HeadwrightError(what, fix="draw its residual stream")
     scale = SignedLog.over((b.coefficient for _, _, head in heads for m in head.matrices for b in m.blocks), decades=20)
     panel, gap, top, bottom, left, right = 2.9, 0.8, 1.75, 0.75, 1.75, 1.35
     width, height = left + 3 * panel + 2 * 1.0 + right, top + len(heads) * (panel + gap) - gap + bottom
@@ -106,11 +110,12 @@ def plot_weights(model: Compiled, path: str | os.PathLike[str]) -> Path:
     repeated = f", {len(distinct)} of them distinct" if len(distinct) < model.depth else ""
     _headline(
         figure, width, height,
-        f"{model.name}: every weight of its {model.depth} layers{repeated}",
+        f"{model.name}: every {'attention ' if model.ffn_width else ''}weight of its {model.depth} layers{repeated}",
         f"A head adds $W_V H (W_K H)^T (W_Q H)$ to the residual stream $H$. Every matrix is {model.d_model} × {model.d_model} "
         "and zero outside its blocks (number) · identity.\n"
         "Columns: the named rows that are read. Rows of $W_V$: the named rows that are written. "
-        "Rows of $W_K$, $W_Q$: coordinates in which tokens meet.",
+        "Rows of $W_K$, $W_Q$: coordinates in which tokens meet."
+        + (f" Not drawn: feed-forward parts of up to {model.ffn_width} units." if model.ffn_width else ""),
     )  # fmt: skip
     _colour_bar(figure, scale, "weight", width, height, top)
     return save_figure(figure, path)
