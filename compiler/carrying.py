@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
+from math import acosh, cosh, inf, prod
 
 from .approximate.enclosure import above
-from .graph import Node
+from .graph import Node, Residual
 from .ranges import Range, Size, added, entrywise, flipped, multiplied, scaled, size, up
 
 NONE = Size(0.0, 0.0, 0.0, 0.0)
@@ -54,6 +55,30 @@ def carried(node: Node, shape: tuple[int, int], errors: Sequence[Size], usual: S
         a, b = (found.size for found in usual)
         return total(shape, multiplied(shape, errors[0], b), multiplied(shape, added(a, errors[0]), errors[1]))
     return size(shape, errors[0].entry, errors[0].row, errors[0].col, errors[0].norm)
+
+
+def of_solution(shape: tuple[int, int], claim: Residual, of_matrix: Size, right: Size | None, of_right: Size) -> Size | None:
+    """Of x(Ŝ) b̂ against x(S) b, where |1 − λ x(λ)| ≤ tol on [l, u] holds the spectrum of S; None where nothing follows.
+
+    Ŝ is symmetric and its spectrum within δ = ‖Ŝ − S‖ of the interval. There the residual, of degree m, is at most
+    tol T_m(1 + 2δ/(u − l)) (Chebyshev: no polynomial grows faster). Without `right` the solution is x(S) itself.
+    """
+    lower, upper, tol, delta = float(claim.lower), float(claim.upper), float(claim.tol), of_matrix.norm
+    if claim.target != "inverse" or claim.pair is not None or claim.of_root or not delta < lower or not lower < upper:
+        return None
+    degree = prod(max(len(polynomial) - 1, 1) for polynomial in claim.chain)
+    angle = degree * acosh(1 + 2 * delta / (upper - lower))
+    outside = _raised(tol * cosh(angle)) if angle < 300 else inf
+    least = (lower - delta) * (1 - 2.0**-50)
+    inverses = _raised(delta / (lower * least) + outside / least + tol / lower)
+    if right is None:
+        return size(shape, norm=inverses)
+    return size(shape, norm=_raised(inverses * right.norm + (1 + outside) / least * of_right.norm))
+
+
+def _raised(value: float) -> float:
+    """Above a figure that a few roundings made."""
+    return value * (1 + 2.0**-30)
 
 
 def symmetrised(error: Size) -> Size:

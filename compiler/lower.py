@@ -23,7 +23,7 @@ from .fits import Fit, fit_function, fit_product, fit_scaled, gate, gated
 from .graph import Fact, Graph, Node, OutputSpec, Residual
 from .lowered import Approximation, Lowered
 from .ops import OPS
-from .ranges import Range, Size, scaled, shape_of, up
+from .ranges import Range, Size, scaled, shape_of, smaller, up
 from .units import Units
 from .ways import Ways
 
@@ -94,9 +94,20 @@ class _Lowering:
         gram = self.symmetric_product(index, node)
         errors = [self.errors[arg] for arg in node.args]
         factors = [self.bounding.trusted(a) for a in node.args] if node.op == "matmul" and any(e.entry for e in errors) else []
-        error = carrying.carried(node, shape_of(node, self.sizes), errors, factors)
+        error = self.of_solution(index, carrying.carried(node, shape_of(node, self.sizes), errors, factors))
         self.errors[index] = error if gram is None else carrying.symmetrised(error)
         self.meaning[index] = self.put(replace(node, args=tuple(self.meaning[a] for a in node.args))) if gram is None else gram
+
+    def of_solution(self, index: int, error: Size) -> Size:
+        """The smaller error that follows where the program states what it solves: errors do not pile up along an iteration."""
+        shape = shape_of(self.graph.nodes[index], self.sizes)
+        for claim in self.graph.residuals if error.entry else ():
+            if claim.solution == index and claim.known == "matrix" and len(claim.squares) == 1 and len(claim.ones) <= 1:
+                (matrix,), rights = claim.squares, claim.ones
+                right = self.bounding.trusted(rights[0]).size if rights else None
+                found = carrying.of_solution(shape, claim, self.errors[matrix], right, self.errors[rights[0]] if rights else error)
+                error = error if found is None else smaller(shape, error, found)
+        return error
 
     def symmetric_product(self, index: int, node: Node) -> int | None:
         """Aᵀ diag(s) A is symmetric, also where diag(s) A is only nearly made: ½ (UᵀA + AᵀU) with U ≈ diag(s) A."""
