@@ -13,7 +13,8 @@ from ..proofs_check.bounds import Bounds
 
 @dataclass(frozen=True)
 class PaperClaim:
-    """A statement of a paper. `depth`, `heads`, `rows` and `width` (units in a layer) are formulas such as "steps + 3"; None where it gives none."""
+    """A statement of a paper. `depth`, `heads`, `rows` and `width` (units in a layer) are formulas such as "steps + 3"; None
+    where it gives none."""
 
     paper: str
     statement: str

@@ -10,7 +10,8 @@ from .certificate import Claim, Proved, Refuted
 
 @dataclass(frozen=True)
 class Bounds:
-    """At most so many layers, heads, rows and feed-forward units in a layer (`width`); a figure that the source does not give is None."""
+    """At most so many layers, heads, rows and feed-forward units in a layer (`width`); a figure that the source does not
+    give is None."""
 
     source: str
     depth: int | None

@@ -89,7 +89,8 @@ def steps_of(artifact: Artifact) -> list[Step]:
         filled = step.between & ~step.cleared
         for q in step.local:
             filled[q.row : q.row + q.height] |= bool(q.reads(step.between))
-        written = [(p.row, p.row + p.height) for p in (*products[layer], *local[layer])]
+        written = [(p.row, p.row + p.height) for p in products[layer]]
+        written += [(q.row, q.row + q.height) for q in local[layer]]
         eyes = {row: h for row, h in eyes.items() if not any(a < row + h and row < b for a, b in written)}
     return steps
 

@@ -55,7 +55,7 @@ def _target(artifact: Artifact, number: int, entry: LocalSum, name_of: Callable[
     hint = written(artifact, number, entry.row, local=True)
     biases = _bias_rows(artifact, number)
     reads = dict.fromkeys(name(source) for source in entry.bent if source[0] not in biases)
-    rest = [(c, name(s)) for s, c in entry.linear.items() if (s, c) != ((entry.row, False), -1)]
+    rest = [(c, name(s)) for s, c in entry.linear.items() if s != (entry.row, False) or c != -1]
     claim = None
     if hint is not None and artifact.lowered is not None:
         claim = next((a for a in artifact.lowered.approximations if a.node == hint.node), None)
