@@ -214,7 +214,8 @@ class _Allocation:
         self.slot_of[copy] = slot
         pinned = is_identity(copy) or copy not in self.plan.last_read
         end = self.plan.depth + 1
-        free, last = (end, 2 * end) if pinned else (self.plan.last_read[copy], self.plan.last_time[copy])
+        free = end if pinned else self.plan.last_read[copy]
+        last = 2 * end if pinned else self.plan.last_time.get(copy, 2 * free - 1)
         self.states[slot] = _State(copy, {copy.cols}, free, last)
 
     def choose_slots(self, copies: list[Copy], number: int) -> dict[Copy, Slot]:

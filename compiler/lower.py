@@ -105,7 +105,8 @@ class _Lowering:
             if claim.solution == index and claim.known == "matrix" and len(claim.squares) == 1 and len(claim.ones) <= 1:
                 (matrix,), rights = claim.squares, claim.ones
                 right = self.bounding.trusted(rights[0]).size if rights else None
-                found = carrying.of_solution(shape, claim, self.errors[matrix], right, self.errors[rights[0]] if rights else error)
+                of_right = self.errors[rights[0]] if rights else error
+                found = carrying.of_solution(shape, claim, self.errors[matrix], right, of_right)
                 error = error if found is None else smaller(shape, error, found)
         return error
 

@@ -49,12 +49,26 @@ def bounded(
     stated: tuple[tuple[str, Any], ...] = (("within", within), ("rows", (0.0, rows)), ("norm", (0.0, norm)))
     for kind, bounds in stated:
         if bounds is not None and bounds[1] is not None:
-            lo, hi = (float(end) for end in bounds)
+            lo, hi = _ends(kind, bounds)
             if not (lo <= hi and max(abs(lo), abs(hi)) < float("inf")):
                 text = f"the interval ({lo}, {hi}) is empty or infinite"
                 raise ProgramError(text, where=location_of(user_frame()), fix="give finite lo ≤ hi")
             _noted(kind, value, (lo, hi), fix)
     return value
+
+
+def _ends(kind: str, bounds: Any) -> tuple[float, float]:
+    try:
+        lo, hi = (float(end) for end in bounds)
+    except (TypeError, ValueError, OverflowError) as error:
+        what = bounds[1] if kind == "rows" else bounds
+        expected = "a finite number" if kind == "rows" else "two finite numbers (lo, hi)"
+        raise ProgramError(
+            f"hw.bounded got {kind}={what!r}: expected {expected}",
+            where=location_of(user_frame()),
+            fix="pass within=(lo, hi) or rows=r",
+        ) from error
+    return lo, hi
 
 
 def signs(value: Any) -> Any:

@@ -55,6 +55,7 @@ def lower_within(graph: Graph, tol: Fraction | None) -> tuple[Lowered, Tolerance
         fixed = sorted({found.ideal.describe(a.ideal) for a in found.approximations if _fixed(graph, a.ideal)})
         raise CompileError(
             f"{graph.name}: the output is proved within {float(worst):.3g} only, tol = {float(tol):.3g} was asked for",
+            where=next((graph.nodes[a.ideal].where for a in found.approximations if _fixed(graph, a.ideal)), None),
             rule=f"the program gives {', '.join(fixed)} a tolerance of its own" if fixed else "errors grow from step to step",
             fix="give those a smaller tol" if fixed else "ask for a larger tol, or bound the values with hw.bounded",
         )

@@ -10,14 +10,16 @@ def test_my_pass(case):
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
 
+from ..compiler import functions, statements
 from ..compiler import program as lang
 from ..compiler.program import Program
 
@@ -102,11 +104,15 @@ def _with_transposes(pool: list[_Typed]) -> list[_Typed]:
     return pool + [(f"{e}.T", dims[::-1], degree) for e, dims, degree in pool if len(dims) == 2]
 
 
-def from_source(source: str) -> Program:
-    """A program with the inputs of `INPUTS` and the given body."""
-    signature = ", ".join(f"{name}: {_annotation(dims)}" for name, dims in INPUTS.items())
+#: What programs write behind `hw.`.
+_LANGUAGE = SimpleNamespace(**{**vars(lang), **vars(functions), **vars(statements)})
+
+
+def from_source(source: str, inputs: Mapping[str, tuple[str, ...]] = INPUTS) -> Program:
+    """A program with the given inputs (name → dimensions) and body."""
+    signature = ", ".join(f"{name}: {_annotation(dims)}" for name, dims in inputs.items())
     text = f"def random_program({signature}):\n" + "\n".join(f"    {line}" for line in source.splitlines())
-    scope: dict[str, Any] = {"hw": lang, "Fraction": Fraction}
+    scope: dict[str, Any] = {"hw": _LANGUAGE, "Fraction": Fraction}
     exec(compile(text, "<random program>", "exec"), scope)
     return lang.program(scope["random_program"])
 
@@ -123,3 +129,61 @@ def cases(draw: Callable[..., Any], max_degree: int = 9, max_steps: int = 8) -> 
     chosen = draw(sizes())
     inputs = {name: draw(integers(tuple(chosen[d] for d in dims))) for name, dims in INPUTS.items()}
     return Case(from_source(source), source, chosen, inputs)
+
+
+#: The inputs of random programs with functions, all with entries in [−1, 1]; y holds signs.
+POSITIONWISE_INPUTS: dict[str, tuple[str, ...]] = {"A": ("n", "d"), "B": ("n", "d"), "v": ("n",), "w": ("d",), "y": ("n",)}
+
+_FUNCTIONS = ("hw.relu", "hw.relu", "hw.sigmoid", "hw.tanh", "hw.square")
+
+
+@st.composite
+def positionwise_sources(draw: Callable[..., Any], max_steps: int = 4, max_outputs: int = 2) -> str:
+    """The body of a random program of products, sums, functions, entrywise products, gates by signs and scaled rows."""
+    pool = [(name, dims) for name, dims in POSITIONWISE_INPUTS.items() if name != "y"]
+    lines = ["hw.signs(y)"]
+    for step in range(draw(st.integers(1, max_steps))):
+        expression, dims = draw(_positionwise_expression(pool))
+        lines.append(f"t{step} = {expression}")
+        pool.append((f"t{step}", dims))
+    made = [name for name, _ in pool if name.startswith("t")]
+    earlier = draw(st.lists(st.sampled_from(made), max_size=max_outputs - 1, unique=True))
+    chosen = dict.fromkeys([made[-1], *earlier])
+    lines.append("return {" + ", ".join(f'"{name}": {name}' for name in chosen) + "}")
+    return "\n".join(lines)
+
+
+@st.composite
+def _positionwise_expression(draw: Callable[..., Any], pool: list[tuple[str, tuple[str, ...]]]) -> tuple[str, tuple[str, ...]]:
+    (name, dims), factor = draw(st.sampled_from(pool[-4:])), draw(st.sampled_from(["", "", "-1 * ", "Fraction(1, 2) * "]))
+    kinds = ["function", "function", "product", "add", "matmul", "scaled"] + ["gate"] * (dims == ("n",))
+    kind = draw(st.sampled_from(kinds))
+    alike = [other for other, shape in pool if shape == dims]
+    if kind in ("product", "add"):
+        sign = "*" if kind == "product" else "+"
+        return f"{factor}{name} {sign} {draw(st.sampled_from(alike))}", dims
+    if kind == "gate":
+        return f"{factor}y * {name}", dims
+    if kind == "scaled" and dims == ("n", "d"):
+        return f"hw.diag({draw(st.sampled_from([o for o, shape in pool if shape == ('n',)]))}) @ {name}", dims
+    if kind == "matmul":
+        left = f"{name}.T" if len(dims) == 2 and draw(st.booleans()) else name
+        reach = dims[::-1] if left != name else dims
+        options = [(o, shape) for o, shape in pool if shape[0] == reach[-1]]
+        other, shape = draw(st.sampled_from(options))
+        if len(reach) + len(shape) > 2:
+            return f"Fraction(1, 2) * {left} @ {other}", reach[:-1] + shape[1:]
+    return f"{draw(st.sampled_from(_FUNCTIONS))}({factor}{name})", dims
+
+
+@st.composite
+def positionwise_cases(draw: Callable[..., Any], max_steps: int = 4) -> Case:
+    """A random program that needs feed-forward units, with sizes and data in eighths (objects: exact in every arithmetic)."""
+    source = draw(positionwise_sources(max_steps))
+    chosen = {"n": draw(st.integers(1, 3)), "d": draw(st.integers(1, 3))}
+    inputs = {}
+    for name, dims in POSITIONWISE_INPUTS.items():
+        shape = tuple(chosen[dim] for dim in dims)
+        eighths = draw(integers(shape, bound=8))
+        inputs[name] = np.where(eighths < 0, -1, 1).astype(object) if name == "y" else eighths * Fraction(1, 8)
+    return Case(from_source(source, POSITIONWISE_INPUTS), source, chosen, inputs)

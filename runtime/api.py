@@ -72,8 +72,10 @@ def compile_within(
         )
     checked = program.check_constants(constants)
     graph = program.trace(dims, constants)
-    if tol is not None and not (isinstance(tol, (int, float, Fraction)) and 0 < tol < float("inf")):
-        raise CompileError(f"tol is {tol!r}: expected a number above 0", fix="pass tol=1e-4, or leave it out")
+    number = isinstance(tol, (int, float, Fraction)) and not isinstance(tol, bool)
+    if tol is not None and not (number and 0 < tol < float("inf")):
+        what = f"{graph.name}: tol is {tol!r}: expected a finite number above 0"
+        raise CompileError(what, where=program.where, fix="pass tol=1e-4, or leave it out")
     within_tol = None if tol is None else Fraction(tol)
     return Compiled(compile_graph(graph, arch, optimize, within, time_limit, within_tol), program, checked)
 

@@ -24,6 +24,10 @@ class Undefined(ArithmeticError):
         super().__init__(reason)
 
 
+#: exp of more than this is far beyond every float.
+_LARGEST = 2**80
+
+
 class Floats:
     """float64 arrays. Undefined values are nan or inf, as numpy has them."""
 
@@ -103,6 +107,10 @@ class Intervals:
 
     def apply(self, name: str, x: Any) -> Any:
         ctx = self.context
+        if name == "exp":
+            return self._exp(x)
+        if name in ("sinh", "cosh") and not (x.a >= -_LARGEST and x.b <= _LARGEST):
+            raise Undefined("a value beyond every float")
         if name == "pi":
             return +ctx.pi
         if name == "e":
@@ -112,7 +120,7 @@ class Intervals:
                 raise Undefined("a logarithm of a number that is not positive")
             return ctx.log(x)
         if name == "tanh":
-            return 1 - 2 / (ctx.exp(2 * x) + 1)
+            return 1 - 2 / (self._exp(2 * x) + 1)
         if name == "atan":
             return ctx.mpf([self._point("atan", x.a)[0], self._point("atan", x.b)[1]])
         if name == "erf":
@@ -120,6 +128,17 @@ class Intervals:
         if name in ("sin", "cos") and not (x.a > -ctx.inf and x.b < ctx.inf):
             return ctx.mpf([-1, 1])
         return getattr(ctx, name)(x)
+
+    def _exp(self, x: Any) -> Any:
+        """exp; coarse where it is beyond every float, since numbers get as long as the argument is large."""
+        if x.a >= -_LARGEST and x.b <= _LARGEST:
+            return self.context.exp(x)
+        ends = (
+            self.context.mpf(_LARGEST) if e > _LARGEST else self.context.mpf(-_LARGEST) if e < -_LARGEST else e
+            for e in (x.a, x.b)
+        )
+        low, high = (self.context.exp(self.context.mpf(end)) for end in ends)
+        return self.context.mpf([0 if x.a < -_LARGEST else low.a, self.context.inf if x.b > _LARGEST else high.b])
 
     def _point(self, name: str, x: Any) -> tuple[Any, Any]:
         """An increasing function at a point, widened by 2^-precision relative: 20 bits more than its working error."""
