@@ -88,7 +88,7 @@ def plot_loss(path: str | Path, tols: Sequence[float] = (1e-2, 1e-3), steps: int
         text = f"transformer, each step within {tol:g}"
         axes.plot(at, gaps, color=colour, lw=1.2, marker="o", ms=4, label=text)
         axes.axhline(bound, color=colour, lw=0.9, ls=(0, (4, 3)))
-        axes.text(0, bound * 1.3, f"certified for $x_{{{steps}}}$ at {tol:g}, for all data", color=colour, fontsize=8.5)
+        axes.text(0, bound * 1.3, f"certified for $x_{{{steps}}}$ at {tol:g}", color=colour, fontsize=8.5)
     axes.set_yscale("log")
     axes.set_xticks(layers)
     axes.grid(axis="both", color="#ebebeb", lw=0.7)
