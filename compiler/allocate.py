@@ -215,7 +215,7 @@ class _Allocation:
         pinned = is_identity(copy) or copy not in self.plan.last_read
         end = self.plan.depth + 1
         free = end if pinned else self.plan.last_read[copy]
-        last = 2 * end if pinned else self.plan.last_time.get(copy, 2 * free - 1)
+        last = 2 * end if pinned else self.plan.time_of(copy)
         self.states[slot] = _State(copy, {copy.cols}, free, last)
 
     def choose_slots(self, copies: list[Copy], number: int) -> dict[Copy, Slot]:

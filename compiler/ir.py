@@ -150,6 +150,10 @@ class Schedule:
     last_read: Mapping[Copy, int]
     last_time: Mapping[Copy, int] = field(default_factory=dict)
 
+    def time_of(self, copy: Copy) -> int:
+        """When a copy is read last, in half layers; from `last_read` where units play no part."""
+        return self.last_time.get(copy, max(2 * self.last_read[copy] - 1, 0))
+
 
 @dataclass(frozen=True, order=True)
 class Slot:

@@ -95,7 +95,7 @@ def label_rows(layout: Layout, starts: Mapping[Slot, int]) -> tuple[Labels, ...]
             begin = schedule.layer[copy]
             # labelled where it is written, unless the same layer's feed-forward part writes something else there
             shortest = begin + ((slot, begin) not in overwritten or copy in local)
-            end = min(max(shortest, (schedule.last_time[copy] + 1) // 2), schedule.depth + 1)
+            end = min(max(shortest, (schedule.time_of(copy) + 1) // 2), schedule.depth + 1)
             live = range(written[slot]) if twins.get(slot) == copy else range(begin, end)
             name = transposed_name(plan.values[copy.atom].name) if copy.flipped else plan.values[copy.atom].name
         for boundary in live:

@@ -115,7 +115,10 @@ def _accuracies(
     def worst(sigma: float, entry: float, eta: float, begin: int) -> float:
         """The largest error of a step, from step `begin` on."""
         run = states[begin:steps] or states[:1]
-        sizes = [(budget(sigma, entry, eta, s.decrement).error, s.decrement / sqrt(mu) * (1 + 1e-12)) for s in run]
+        try:
+            sizes = [(budget(sigma, entry, eta, s.decrement).error, s.decrement / sqrt(mu) * (1 + 1e-12)) for s in run]
+        except CompileError:  # the decrement is not known well enough for any bound
+            return float("inf")
         return max(_at(error, length) for error, length in sizes)
 
     goal = float(tol)
