@@ -22,6 +22,9 @@ from .algebra import Algebra, Poly, Word
 from .carried import variable
 from .ir import Copy, Form, Plan, Term
 
+#: Limits are smaller, and are rounded where they have longer denominators: exact ones would triple in length in every step.
+_LARGEST = 2**64
+
 
 def limits(plan: Plan) -> Mapping[int, Fraction]:
     """The number to which each value tends, for values that a polynomial in the value before makes: T_k+1 = p(T_k).
@@ -41,7 +44,9 @@ def limits(plan: Plan) -> Mapping[int, Fraction]:
                 found.setdefault(atom, point)
     for value, letters in steps:
         if value.poly is not None and value.atom not in found and letters and letters <= found.keys():
-            found[value.atom] = sum((c * _at(plan, word, found) for word, c in value.poly), Fraction(0))
+            limit = sum((c * _at(plan, word, found) for word, c in value.poly), Fraction(0))
+            if abs(limit) < _LARGEST:  # else it has no limit: it diverges
+                found[value.atom] = limit if limit.denominator < _LARGEST else Fraction(float(limit))
     return found
 
 

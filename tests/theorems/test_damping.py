@@ -93,3 +93,18 @@ def test_factors_change_places_only_where_they_commute() -> None:
     S, T, A = letters["S"], letters["T"], letters["A"]
     assert list(other_orders(plan.algebra, (T, S, T))) == [(T, T, S), (S, T, T)]
     assert not list(other_orders(plan.algebra, (T, A, S)))
+
+
+def test_limits_stay_short_numbers_where_an_iteration_diverges() -> None:
+    """Exact values of X ← 2X − XSX triple in length in every step; 30 of them would never end."""
+
+    @hw.program
+    def diverging(A: hw.Matrix["n", "d"], *, steps):
+        S = A.T @ A
+        X = 20 * hw.eye("d")
+        for _ in range(steps):
+            X = 2 * X - X @ S @ X
+        return X
+
+    found = limits(select(diverging.trace({"n": 3, "d": 2}, {"steps": 30}), Choices(keep="named")))
+    assert all(value.denominator <= 2**64 and abs(value) < 2**64 for value in found.values())
