@@ -323,7 +323,7 @@ def test_an_expression_in_a_folder_is_never_executed(text: str, model_of, tmp_pa
         proved = False
     assert not proved
     assert not (tmp_path / "OWNED").exists()
-    with pytest.raises(ValueError, match="allowed|no expression"):
+    with pytest.raises(ValueError, match=r"allowed|no expression"):
         function_from_text("f", text)
 
 
