@@ -125,10 +125,10 @@ def check_exactly(artifact: Artifact, degree: int) -> Verdict:
 def _compare(artifact: Artifact, degree: int) -> Verdict:
     units = any(layer.ffn is not None for layer in artifact.layers)
     rational = degree <= 40 and sum(len(layer.heads) for layer in artifact.layers) <= 24 and not (units and artifact.depth > 3)
-    arithmetic = EXACT if rational else MODULAR
-    low, high = (-9, 9) if rational else (0, PRIME - 1)
-    trials = 2 if rational else 1
-    for seed in range(trials):
+    # at a few rational points many units are off: with units, a point modulo the prime decides
+    trials = [(EXACT, 0), (EXACT, 1)] if rational else []
+    for arithmetic, seed in trials + ([(MODULAR, 0)] if units or not rational else []):
+        low, high = (-9, 9) if arithmetic is EXACT else (0, PRIME - 1)
         inputs = {n: arithmetic.array(v) for n, v in random_inputs(artifact.graph, seed, low, high).items()}
         got = decode(artifact, run(artifact, encode(artifact, inputs, arithmetic), arithmetic))
         want = evaluate(artifact.graph, inputs, arithmetic)
@@ -139,8 +139,8 @@ def _compare(artifact: Artifact, degree: int) -> Verdict:
                 entry = f"{got[output.name][i, j]} from the weights, {want[output.node][i, j]} from the program"
                 where = f"output {output.name}[{i}, {j}] at sizes {dict(artifact.graph.sizes)}, random inputs of seed {seed}"
                 return Refuted(f"{where}: {entry} ({arithmetic.name})")
-    if rational:
-        return Proved(f"equal at {trials} random integer inputs in [{low}, {high}], rational arithmetic, no tolerance")
+    if rational and not units:
+        return Proved("equal at 2 random integer inputs in [-9, 9], rational arithmetic, no tolerance")
     if units:
         return Proved("equal as expressions in relu, at a random point modulo 2^61 − 1 (|a| replaced by a²/(a² + r))")
     chance = f"{float(degree) / 2.0**61:.1e}" if degree < 2**1000 else "not bounded"

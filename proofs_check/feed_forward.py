@@ -70,6 +70,8 @@ def check_units(ffn: FeedForwardWeights, number: int) -> None:
     spans = sorted({(b.row, b.row + b.size) for b in ffn.W_1.blocks} | {(b.col, b.col + b.size) for b in ffn.W_2.blocks})
     if any(stop > start for (_, stop), (start, _) in pairwise(spans)):
         raise NotProved(f"layer {number}: blocks of feed-forward units overlap in part")
+    if any(block.column for block in ffn.W_2.blocks):
+        raise NotProved(f"layer {number}: W_2 spreads a unit over several rows")
     if spans and not (spans[0][0] >= 0 and spans[-1][1] <= ffn.W_1.shape[0] == ffn.W_2.shape[1]):
         raise NotProved(f"layer {number}: W_1 and W_2 have different units")
 

@@ -7,7 +7,7 @@ sum of transposes its transpose. Weights and program go through the same normal 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
 from typing import TypeAlias
 
@@ -22,8 +22,9 @@ _Sum: TypeAlias = dict[_Key, Fraction]
 class ReluSums:
     """Symbols for sums of absolute values of polynomials of one algebra."""
 
-    def __init__(self, algebra: Algebra) -> None:
-        self.algebra = algebra
+    def __init__(self, algebra: Algebra, written_out: Callable[[Poly], Poly]) -> None:
+        """written_out: one form for polynomials that are equal because a symbol is a linear combination of others."""
+        self.algebra, self.written_out = algebra, written_out
         self._symbols: dict[tuple[Shape, frozenset[tuple[_Key, Fraction]]], tuple[int, bool]] = {}
         self._flipped: dict[_Key, _Key] = {}
 
@@ -36,6 +37,7 @@ class ReluSums:
             poly = algebra.canonical(poly)
             for word, c in poly:
                 linear[word] = linear.get(word, Fraction(0)) + weight * c / 2
+            poly = algebra.canonical(self.written_out(poly))
             if not poly.terms:
                 continue
             scale = poly.terms[min(poly.terms)]
@@ -48,7 +50,10 @@ class ReluSums:
         left: dict[object, tuple[Fraction, Mapping[Dim, Poly]]] = {}
         for weight, inside in terms:
             if len(inside) > 1:
-                polys = {cols: self.algebra.canonical(poly) for cols, poly in sorted(inside.items(), key=lambda i: str(i[0]))}
+                ordered = sorted(inside.items(), key=lambda item: str(item[0]))
+                polys = {cols: self.algebra.canonical(self.written_out(poly)) for cols, poly in ordered}
+                if not any(poly.terms for poly in polys.values()):
+                    continue
                 scale = next(c for poly in polys.values() for _, c in sorted(poly))
                 key = frozenset((cols, word, c / scale) for cols, poly in polys.items() for word, c in poly)
                 before = left.get(key, (Fraction(0), inside))[0]

@@ -55,7 +55,7 @@ class _Proof:
         self.origin: dict[int, Poly] = {}  # program symbols → their polynomial in earlier symbols
         self.program: dict[int, Poly] = {}
         self.content: dict[int, Content] = {row: {} for row in self.heights}
-        self.relus = ReluSums(self.algebra)
+        self.relus = ReluSums(self.algebra, self.written_out)
         self.ones: dict[Dim, int] = {}
         for placed in artifact.encoding:
             self.encode(placed)
@@ -152,6 +152,8 @@ class _Proof:
     def read(self, block: Block, number: int) -> Read:
         """A weight block as a read of one block of rows; refuses weights that are not of that form."""
         height = self.heights.get(block.col)
+        if block.column:
+            raise NotProved(f"layer {number}: a column of equal weights stands where a block is read, at row {block.col}")
         if height is not None and block.dim in (height, 1) and size_of(block.dim, self.graph.sizes) == block.size:
             return Read(block.col, height, block.dim != height, block.coefficient)
         raise NotProved(
@@ -274,6 +276,14 @@ class _Proof:
         """Intermediate symbols replaced by what the weights compute for them, until only program symbols remain."""
         while any(atom in self.definition for atom in poly.letters()):
             poly = self.limited(self.algebra.substitute(poly, self.definition.get))
+        return poly
+
+    def written_out(self, poly: Poly) -> Poly:
+        """Without intermediate symbols and without program symbols that are linear combinations of others: units read those."""
+        linear = {atom: origin for atom, origin in self.origin.items() if origin.degree() <= 1}
+        poly = self.expand(poly)
+        while poly.letters() & linear.keys():
+            poly = self.expand(self.limited(self.algebra.substitute(poly, linear.get)))
         return poly
 
     def limited(self, poly: Poly) -> Poly:

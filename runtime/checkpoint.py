@@ -42,12 +42,17 @@ _AGAIN = "compile the model again, or copy the folder again from its source"
 def save(model: Compiled, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
     """Writes the model to the folder `path` and returns it. The folder is complete or absent at every moment.
 
-    overwrite: replace an earlier model folder. Raises ModelFolderError when `path` exists and may not be replaced, or
-    when its parent does not exist or cannot be written.
+    overwrite: replace an earlier model folder. Raises ModelFolderError when `path` exists and may not be replaced, when its
+    parent does not exist or cannot be written, or when the program applies a Python function that is no expression.
     """
     target = Path(os.path.abspath(path))
     check_target(target, overwrite)
-    contents = {MODEL: _dump(_to_dict(model)), README: _readme(model, target.name).encode()}
+    try:
+        data = _to_dict(model)
+    except TypeError as error:
+        fix = "write the function with + − × ÷ ** and sympy functions, so that it is an expression"
+        raise ModelFolderError(f"{model.name} cannot be saved: {error}", fix=fix) from error
+    contents = {MODEL: _dump(data), README: _readme(model, target.name).encode()}
     contents[MANIFEST] = _manifest(contents)
     try:
         with atomic.temporary_folder(target) as folder:

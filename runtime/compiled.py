@@ -252,7 +252,7 @@ class Compiled:
         """The numpy meaning of the program on these inputs, with the constants it was compiled for."""
         if self.program is not None:
             return self.program.reference(**inputs, **self.constants)
-        graph = self.artifact.graph
+        graph = self.artifact.program
         prepared = prepare(graph, inputs)
         flat = {
             n: t.expand(*prepared.batch, *t.shape[-2:]).reshape(-1, *t.shape[-2:]).numpy() for n, t in prepared.tensors.items()
