@@ -12,7 +12,7 @@ from .certificate import Claim, Proved, Refuted, Unknown, Verdict
 from .newton_budget import InversePolynomial, certified, gram_error, step_error
 from .newton_claims import theory_claims
 from .newton_lemmas import StepError
-from .newton_theory import trajectory
+from .newton_theory import region_radius, trajectory
 
 
 @dataclass(frozen=True)
@@ -40,13 +40,35 @@ class NewtonTheory:
             error, largest = self.step_errors(bounds)
         except CompileError as failure:
             return [Claim("step", "every step is near the exact damped Newton step", Unknown(failure.what))]
+        narrow = self.outside(artifact, bounds)
         statement = f"every step is within {float(self.tol):.3g} of the exact damped Newton step, for all data with ‖a_i‖ ≤ 1"
         parts = ", ".join(f"{name} ≤ {float(bound):.2g}" for name, bound in bounds.items())
         verdict: Verdict = Proved(f"at most {largest:.3g}; a step is off by {error}, from {parts or 'polynomials alone'}")
         if largest > self.tol:
             verdict = Refuted(f"{largest:.6g} is possible for these bounds: {parts}")
-        claims = [Claim("step", statement, verdict)]
-        return [*claims, *theory_claims(self.mu, error, self.steps, self.distance, self.x0_norm)]
+        if narrow is not None:
+            verdict = Unknown(narrow)
+        rest = theory_claims(self.mu, error, self.steps, self.distance, self.x0_norm)
+        # steps within tol stay in the region of tol, by induction: that is the domain that the fits have to cover
+        region = Claim("region", f"‖x_t‖ ≤ {self.radius:.4g} for t ≤ T, and every fit covers |a_i·x_t|", verdict)
+        return [Claim("step", statement, verdict), *(claim for claim in rest if claim.name != "region"), region]
+
+    @property
+    def radius(self) -> float:
+        """A bound of ‖x_t‖ where every step is within tol."""
+        return region_radius(self.mu, self.tol, self.x0_norm, steps=self.steps)
+
+    def outside(self, artifact: Artifact, bounds: dict[str, Fraction]) -> str | None:
+        """Why the domain of some fit does not contain what it is applied to; None where all do."""
+        _, p = self.polynomials
+        decrement = max(state.decrement for state in trajectory(self.mu, self.tol, max(self.steps, 1), self.x0_norm))
+        top = float(p.largest) * (sqrt(self.upper) * decrement + float(bounds.get("sigma", 0))) ** 2
+        for fit in () if artifact.lowered is None else artifact.lowered.approximations:
+            needed = [(0.0, top)] if fit.text == "eta" else [(-self.radius, self.radius), (-1.0, 1.0)]
+            for (low, high), (lo, hi) in zip(needed, fit.domain, strict=False):
+                if (lo is not None and lo > low) or (hi is not None and hi < high):
+                    return f"{fit.text} is fitted on [{lo}, {hi}], and may be applied to [{low:.6g}, {high:.6g}]"
+        return None
 
     def step_errors(self, bounds: dict[str, Fraction]) -> tuple[StepError, float]:
         """(the error of a step, its largest value on the way)."""

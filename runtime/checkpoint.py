@@ -56,9 +56,9 @@ def save(model: Compiled, path: str | os.PathLike[str], *, overwrite: bool = Fal
     contents[MANIFEST] = _manifest(contents)
     try:
         with atomic.temporary_folder(target) as folder:
-            for name, data in contents.items():
+            for name, content in contents.items():
                 with open(folder / name, "wb") as file:
-                    file.write(data)
+                    file.write(content)
                     file.flush()
                     os.fsync(file.fileno())
             atomic.sync_folder(folder)
