@@ -17,7 +17,6 @@ from typing import Any
 
 import sympy
 
-from ..compiler.errors import CompileError
 from ..compiler.functions import apply
 from ..compiler.program import Matrix, Vector, diag, dim, ones, program, zeros
 from ..compiler.statements import bounded, signs
@@ -124,6 +123,13 @@ def logistic_newton_predict(A: Matrix["n", "d"], y: Vector["n"], Q: Matrix["m", 
     return {"w": w, "margin": margin}
 
 
+@program
+def logistic_newton_from_predict(A: Matrix["n", "d"], y: Vector["n"], x0: Vector["d"], Q: Matrix["m", "d"], *, plan):
+    bounded(x0, norm=float(plan.x0_norm), fix="compile with a larger x0_norm")
+    w, margin = _iterate(A, y, x0, plan, zero=False, Q=Q)
+    return {"w": w, "margin": margin}
+
+
 def _newton(values: Mapping[str, Any]) -> Variant:
     start = 0.0 if values["start"] == "zeros" else float(values["x0_norm"])
     plan = plan_steps("logistic_newton", values["mu"], values["d"], values["tol"], values["steps"], start)
@@ -140,12 +146,10 @@ def _newton(values: Mapping[str, Any]) -> Variant:
         plan.solve.upper,
     )
     claim = replace(_CLAIM, depth=str(layers), error=f"{float(values['tol']):.3g} a step")
-    chosen = logistic_newton_from if start > 0 else logistic_newton if values["m"] is None else logistic_newton_predict
-    if start > 0 and values["m"] is not None:
-        raise CompileError(
-            "logistic_newton: m and start='input' are both given",
-            fix="leave one out: predictions are made from the start 0",
-        )
+    without, predicting = (
+        (logistic_newton_from, logistic_newton_from_predict) if start > 0 else (logistic_newton, logistic_newton_predict)
+    )
+    chosen = without if values["m"] is None else predicting
     return Variant(chosen, {"plan": plan}, claim=claim, theory=theory)
 
 

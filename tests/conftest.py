@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 import headwright as hw
+from headwright.compiler.graph import SYMMETRIC
 
 _SLOW_IS_FINE = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
 
@@ -67,10 +69,17 @@ class Variant:
     arguments: dict[str, Any]
 
     def compile(self, **changes: Any) -> hw.Compiled:
-        return hw.constructions.get(self.name).compile(**{**self.arguments, **changes})
+        return hw.constructions.get(self.name).compile(**{**self.arguments, **changes}) if changes else _compiled(str(self))
 
     def __str__(self) -> str:
         return self.name + "(" + ",".join(f"{k}={v}" for k, v in self.arguments.items()) + ")"
+
+
+@cache
+def _compiled(text: str) -> hw.Compiled:
+    """Several tests look at each variant; nothing in them changes a model."""
+    found = next(variant for variant in all_variants() if str(variant) == text)
+    return hw.constructions.get(found.name).compile(**found.arguments)
 
 
 _SIZES = {"n": 4, "d": 3, "m": 2}
@@ -87,7 +96,10 @@ def _values(parameter: Any) -> list[Any]:
     optional = [None] if parameter.default is None else []
     if parameter.kind in ("interval", "tolerance"):
         return [*optional, (Fraction(1, 100), Fraction(1)) if parameter.kind == "interval" else Fraction(1, 10)]
-    return {"count": [0, 2], "positive": [Fraction(1, 8)], "nonnegative": [Fraction(1, 4)]}[parameter.kind]
+    if parameter.low:  # a count that starts at 1
+        return [2]
+    positive = Fraction(1) if parameter.name in ("mu", "delta") else Fraction(1, 8)
+    return {"count": [0, 2], "positive": [positive], "nonnegative": [Fraction(1, 4)]}[parameter.kind]
 
 
 def all_variants() -> Iterator[Variant]:
@@ -110,13 +122,20 @@ def data_for(matrix: Callable[..., np.ndarray], rng: np.random.Generator) -> Cal
     states symmetry), standard normal vectors."""
 
     def make(model: hw.Compiled) -> dict[str, np.ndarray]:
-        sizes, out = model.artifact.graph.sizes, {}
-        for spec in model.artifact.graph.inputs:
-            shape = tuple(d if isinstance(d, int) else sizes[d] for d in spec.shape)
-            out[spec.name] = matrix(*shape) if len(shape) == 2 else rng.normal(size=shape)
-            if spec.node in {fact.node for fact in model.artifact.graph.facts}:
-                S = out[spec.name].T @ out[spec.name]
-                out[spec.name] = (S + S.T) / 2
+        graph, out = model.artifact.program, {}
+        for spec in graph.inputs:
+            shape = tuple(d if isinstance(d, int) else graph.sizes[d] for d in spec.shape)
+            value = matrix(*shape) if len(shape) == 2 else rng.normal(size=shape)
+            for fact in (f for f in graph.facts if f.node == spec.node):
+                if fact.kind in SYMMETRIC:
+                    value = (value.T @ value + (value.T @ value).T) / 2
+                elif fact.kind == "signs":
+                    value = np.where(value < 0, -1.0, 1.0)
+                elif fact.kind == "norm":
+                    value = value / np.linalg.norm(value) * fact.bounds[1] / 2
+                elif fact.kind == "within":
+                    value = np.clip(value, *fact.bounds)
+            out[spec.name] = value
         return out
 
     return make
@@ -131,7 +150,7 @@ def integers_for(rng: np.random.Generator) -> Callable[..., dict[str, np.ndarray
         for spec in model.artifact.graph.inputs:
             shape = tuple(d if isinstance(d, int) else sizes[d] for d in spec.shape)
             values = rng.integers(-bound, bound + 1, shape)
-            stated = spec.node in {fact.node for fact in model.artifact.graph.facts}
+            stated = spec.node in {fact.node for fact in model.artifact.graph.facts if fact.kind in SYMMETRIC}
             out[spec.name] = np.array((values + values.T if stated else values).tolist(), dtype=object)
         return out
 

@@ -249,6 +249,9 @@ def test_queries_are_predicted_in_the_same_layers() -> None:
     out = model(A=A, y=y, Q=Q)
     assert np.abs(out["margin"] - Q @ out["w"]).max() < 1e-12
     assert np.abs(out["w"] - plain(A=A, y=y)["w"]).max() < 1e-12
+    moved = LOGISTIC.compile(n=9, d=3, m=4, mu=0.5, steps=1, tol=2e-2, start="input", x0_norm=0.1)
+    out = moved(A=A, y=y, x0=np.full(3, 0.05), Q=Q)
+    assert np.abs(out["margin"] - Q @ out["w"]).max() < 1e-12
 
 
 @pytest.mark.parametrize(
@@ -261,7 +264,6 @@ def test_queries_are_predicted_in_the_same_layers() -> None:
         ({"mu": 1e-4}, "tol is 0.01: expected at most 0.005"),
         ({"mu": 0.02, "tol": 1e-3, "steps": 6}, "out of reach"),
         ({"steps": 0}, "steps is 0"),
-        ({"m": 2, "start": "input"}, "m and start"),
     ],
 )
 def test_parameters_out_of_range_are_refused_by_name(change, words) -> None:

@@ -281,7 +281,7 @@ def test_a_stack_higher_than_the_stream_is_multiplied_out_exactly() -> None:
         (((e, two),), ((e, half),)),
     )
     starts, d_model = slot_starts((first, second), {"d": 3})
-    (head,) = build_layer((SlotHead(((first, B, one),), stack),), starts, d_model, {"d": 3}).heads
+    (head,) = build_layer((SlotHead(((first, B, one),), stack),), (), starts, d_model, {"d": 3}).heads
     I = np.eye(3, dtype=int).astype(object) * one
     expected = np.block([[np.diag([one, 0, 0]), I / 2], [2 * I, 0 * I]])
     assert (head.W_K.exact().T.dot(head.W_Q.exact()) == expected).all()
