@@ -140,9 +140,9 @@ class _Placing:
         local = Local(value.units, tuple(args), bias)
         wrong = [read for read in self.read_by_units(value, copy) if not self.storable(read)]
         if wrong or not self.storable(copy):
-            names = ", ".join(sorted({self.plan.values[read.atom].name for read in wrong})) or value.name
+            names = ", ".join(sorted({self.describe(self.plan.values[read.atom]) for read in wrong}))
             raise ArchitectureError(
-                f"the rows that {value.name} needs of {names} are on other tokens",
+                f"{self.describe(value)} needs the rows of {names or 'its factors'} on other tokens than they are on",
                 where=value.where,
                 rule="units combine numbers of one token; a matrix whose rows were scaled has a row on every token",
                 fix="scale both factors along the same dimension, or multiply before scaling",
@@ -151,6 +151,9 @@ class _Placing:
             for _, read in form:
                 self.demand(read)
         return local
+
+    def describe(self, value: Value) -> str:
+        return value.name if value.node is None else self.plan.graph.describe(value.node)
 
     def unit_read(self, word: Word, copy: Copy) -> Copy:
         """What units that write a copy read for a letter (or for the identity) of their argument."""
