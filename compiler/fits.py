@@ -169,9 +169,15 @@ def gated(found: Fit, reach: Fraction | None, name: str, where: Location | None)
     return Units(f"signed {found.text}", tuple(units))
 
 
-def fit_product(a: tuple[Fraction, Fraction], b: tuple[Fraction, Fraction], tol: Fraction, text: str) -> Fit:
-    """a · b by two squares."""
-    return _of_plane(_product(_wide(a), _wide(b), tol), text, "", tol, "two squares, exactly")
+def fit_product(
+    a: tuple[Fraction, Fraction], b: tuple[Fraction, Fraction], tol: Fraction, text: str, where: Location | None
+) -> Fit:
+    """a · b by two squares. Raises ApproximationError where that takes too many pieces."""
+    try:
+        found = _product(_wide(a), _wide(b), tol)
+    except ApproximationError as error:
+        raise ApproximationError(f"{text}: {error.what}", where=where, rule=error.rule, fix=error.fix) from error
+    return _of_plane(found, text, "", tol, "two squares, exactly")
 
 
 def fit_scaled(

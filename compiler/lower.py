@@ -325,7 +325,8 @@ class _Lowering:
             table, bound = gate(reach, signs=True), Fraction(0)
             made = self.units(index, table, (self.meaning[first], self.meaning[second]))
         else:
-            fit = fit_product(wide[0], wide[1], self.tolerance(index), show(self.graph, self.formulas[index].expression))
+            text = show(self.graph, self.formulas[index].expression)
+            fit = fit_product(wide[0], wide[1], self.tolerance(index), text, node.where)
             made, bound = self.units(index, fit.units, (self.meaning[a], self.meaning[b])), self.bounds.get(index, fit.bound)
             self.record(made, index, "product", fit, tuple(wide))
         error = carrying.of_product(shape, ra, rb, (ea, eb), column)

@@ -114,7 +114,8 @@ class _Placing:
             if value is None or not value.computed:
                 self.makeable[copy] = True
             elif value.units is not None:
-                self.makeable[copy] = copy.flipped or not self.along_tokens(copy.atom)
+                along = copy.flipped or not self.along_tokens(copy.atom)
+                self.makeable[copy] = along and all(map(self.storable, self.read_by_units(value, copy)))
             else:
                 words = [word for word, _ in self.words(copy) if word]
                 self.makeable[copy] = all(any(map(self.readable, self.all_ways(word, copy))) for word in words)
@@ -132,21 +133,37 @@ class _Placing:
         assert value.units is not None
         args = []
         for poly in value.args:
-            entries = [
-                (c, self.stored((word[0][0], word[0][1] != copy.flipped)) if word else identity_copy(copy.rows))
-                for word, c in poly
-            ]
-            args.append(tuple(entries))
+            args.append(tuple((c, self.unit_read(word, copy)) for word, c in poly))
         bias = None
         if value.units.biased:
             dim = copy.cols
             row = identity_copy(1) if dim == 1 else Copy(self.plan.ones[dim], True, 1, dim)
             bias = ((Fraction(1), row),)
         local = Local(value.units, tuple(args), bias)
+        wrong = [read for read in self.read_by_units(value, copy) if not self.storable(read)]
+        if wrong or not self.storable(copy):
+            names = ", ".join(sorted({self.describe(self.plan.values[read.atom]) for read in wrong}))
+            raise ArchitectureError(
+                f"{self.describe(value)} needs the rows of {names or 'its factors'} on other tokens than they are on",
+                where=value.where,
+                rule="units combine numbers of one token; a matrix whose rows were scaled has a row on every token",
+                fix="scale both factors along the same dimension, or multiply before scaling",
+            )
         for form in local.reads:
             for _, read in form:
                 self.demand(read)
         return local
+
+    def describe(self, value: Value) -> str:
+        return value.name if value.node is None else self.plan.graph.describe(value.node)
+
+    def unit_read(self, word: Word, copy: Copy) -> Copy:
+        """What units that write a copy read for a letter (or for the identity) of their argument."""
+        return self.stored((word[0][0], word[0][1] != copy.flipped)) if word else identity_copy(copy.rows)
+
+    def read_by_units(self, value: Value, copy: Copy) -> list[Copy]:
+        reads = [self.unit_read(word, copy) for poly in value.args for word, _ in poly]
+        return [whole(self.plan, read) for read in reads if not is_identity(read)]
 
     def words(self, copy: Copy) -> list[tuple[Word, Fraction]]:
         poly = self.plan.values[copy.atom].poly

@@ -117,7 +117,8 @@ class _Proof:
 
     def interpret(self) -> None:
         hints: dict[tuple[int, bool], list[ValueHint]] = {}
-        for hint in self.artifact.hints:
+        # values of the program in its order: what a later one is in earlier ones is then a short polynomial
+        for hint in sorted(self.artifact.hints, key=lambda h: (h.node is None, h.node or 0)):
             hints.setdefault((hint.boundary, hint.local), []).append(hint)
         for number, layer in enumerate(self.artifact.layers, start=1):
             new = {row: dict(content) for row, content in self.content.items()}

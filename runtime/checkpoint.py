@@ -48,11 +48,11 @@ def save(model: Compiled, path: str | os.PathLike[str], *, overwrite: bool = Fal
     target = Path(os.path.abspath(path))
     check_target(target, overwrite)
     try:
-        data = _to_dict(model)
+        described = _to_dict(model)
     except TypeError as error:
         fix = "write the function with + − × ÷ ** and sympy functions, so that it is an expression"
         raise ModelFolderError(f"{model.name} cannot be saved: {error}", fix=fix) from error
-    contents = {MODEL: _dump(data), README: _readme(model, target.name).encode()}
+    contents = {MODEL: _dump(described), README: _readme(model, target.name).encode()}
     contents[MANIFEST] = _manifest(contents)
     try:
         with atomic.temporary_folder(target) as folder:

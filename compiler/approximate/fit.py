@@ -18,7 +18,7 @@ import sympy
 from .bounded import fit_bounded
 from .exact import exact_fit
 from .path import Path, rounded, search
-from .piecewise import PiecewiseLinear
+from .piecewise import MOST_PIECES, PiecewiseLinear
 from .prove import Enclosable, NotProved, prove, refuse
 from .sample import check_defined, settled
 from .scalar_function import ApproximationError, BoundedFunction, ScalarFunction, Z
@@ -170,6 +170,8 @@ class Search:
         n = pieces or 1
         if tol is not None:
             n = max(1, math.isqrt(math.floor(abs(curve) * width**2 / (share * tol))))
+            if n > MOST_PIECES:
+                raise NotProved(float(self.lo), "tens of thousands of pieces would be needed")
         while True:
             inner = (self.lo + width * k / n for k in range(1, n))
             knots = (self.lo, *(Fraction(float(t)) for t in inner), self.hi)

@@ -75,6 +75,10 @@ def _holds(value: Fraction, dtype: str) -> bool:
     return value.denominator & (value.denominator - 1) == 0 and odd.bit_length() <= _DIGITS[dtype]
 
 
+#: Fits whose number of pieces follows from a formula have at most so many.
+MOST_PIECES = 20_000
+
+
 @dataclass(frozen=True)
 class PiecewiseLinear:
     """A continuous piecewise-linear fit of a scalar function.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from .enclosure import above
-from .piecewise import PiecewiseLinear, _holds, _roundoff
+from .piecewise import MOST_PIECES, PiecewiseLinear, _holds, _roundoff
 from .scalar_function import ApproximationError
 
 Number = int | float | Fraction
@@ -119,6 +119,13 @@ def product_fit(range_u: tuple[Number, Number], range_v: tuple[Number, Number], 
     beta = _short((b - a) / (d - c), 12)
     length = (b - a) + beta * (d - c)
     n = math.isqrt(math.ceil(length**2 / (16 * beta * Fraction(tol))) - 1) + 1
+    if n > MOST_PIECES:
+        raise ApproximationError(
+            f"a product of numbers in [{float(a):.6g}, {float(b):.6g}] and [{float(c):.6g}, {float(d):.6g}] within "
+            f"{float(tol):.3g} needs more than {MOST_PIECES} pieces",
+            rule="n pieces are within a constant / n² of a product: a hundredth of the error takes ten times the pieces",
+            fix="ask for a larger tolerance, or bound the factors more narrowly",
+        )
     while True:
         h = -_short(-length / n, 40)  # rounded up: at most n knots fall on a form's range
         squares = tuple(_squares(low, high, h) for low, high in _images(ranges, beta))

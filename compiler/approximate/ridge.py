@@ -24,7 +24,7 @@ import numpy as np
 from .enclosure import above, fraction
 from .fit import Points, Search
 from .integral import ORDER, Integral
-from .piecewise import PiecewiseLinear
+from .piecewise import MOST_PIECES, PiecewiseLinear
 from .plane import Number, PlaneUnit, PlaneUnits
 from .prove import NotProved, estimate, refuse
 from .sample import check_defined
@@ -157,7 +157,10 @@ class _Ridge:
                 load = np.array([abs(float(c / h)) for c, h in zip(weights, steps, strict=True)])
                 share = (mass / load) ** (2 / 3)
                 eps = room * share / float(load @ share)
-                n = np.ceil(mass / (4 * np.sqrt(eps)) - 0.35).astype(int).clip(1)
+                n = np.ceil(mass / (4 * np.sqrt(eps)) - 0.35).clip(1)
+                if n.sum() > MOST_PIECES:
+                    continue
+                n = n.astype(int)
                 best.append((2.0 * (n.sum() - k) + 2 + 1e-3 * float((mass / np.sqrt(eps)).sum()), steps, tuple(n.tolist())))
         return iter(sorted(best)[:25])
 

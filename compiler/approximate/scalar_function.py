@@ -200,7 +200,7 @@ def _refuse(name: str, reason: str, where: Location | None) -> ApproximationErro
         f"cannot bound the scalar function {name}: {reason}",
         where=where,
         rule="a bound is proved from an expression (sympy runs the callable on a symbol) or from a bound on f″",
-        fix="write it with + − × ÷ ** and sympy functions (sympy.exp, …), or pass hw_bounded(fn, second_derivative=M)",
+        fix="write it with + − × ÷ ** and sympy functions (sympy.exp, …), or pass hw.bounded_function(fn, second_derivative=M)",
     )
 
 

@@ -1,0 +1,201 @@
+"""Bad functions, domains, tolerances and data: the error names the user's variable and line, and has a fix."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+
+import headwright as hw
+
+NOT_A_RANGE = [(1, 1), (2, 1), (float("nan"), 1), (0, float("inf")), ("a", "b"), None, (0, 1, 2), 3, (1j, 2)]
+NOT_A_TOLERANCE = [0, -1, float("nan"), float("inf"), "small", 1j]
+
+
+def applied(fn: Any, **options: Any) -> hw.Program:
+    options = {"domain": (-1, 1), **options}
+
+    @hw.program
+    def applies(v: hw.Vector["n"]):
+        return hw.apply(fn, v, **options)  # apply
+
+    return applies
+
+
+def refused(program: hw.Program, *words: str, **options: Any) -> hw.HeadwrightError:
+    with pytest.raises((hw.ProgramError, hw.CompileError)) as caught:
+        hw.compile(program, dims={"n": 3}, **options)
+    message = str(caught.value)
+    assert all(word in message for word in words), message
+    assert caught.value.fix, message
+    assert caught.value.where is not None and caught.value.where.file == __file__, message
+    return caught.value
+
+
+@pytest.mark.parametrize("domain", NOT_A_RANGE, ids=str)
+def test_a_domain_that_is_no_interval_is_refused(domain: Any) -> None:
+    error = refused(applied(hw.exp, domain=domain), "domain", "exp")
+    assert error.where.code.endswith("# apply")
+
+
+@pytest.mark.parametrize("tol", NOT_A_TOLERANCE, ids=str)
+def test_a_tolerance_that_is_not_positive_is_refused(tol: Any) -> None:
+    error = refused(applied(hw.exp, tol=tol), "tolerance of exp", repr(tol), "above 0")
+    assert error.where.code.endswith("# apply")
+
+
+@pytest.mark.parametrize("tol", [*NOT_A_TOLERANCE, True], ids=str)
+def test_a_tolerance_of_compile_that_is_not_positive_is_refused(tol: Any) -> None:
+    refused(applied(hw.exp), "applies", f"tol is {tol!r}", "above 0", tol=tol)
+
+
+FUNCTIONS: dict[str, tuple[Any, list[str]]] = {
+    "a pole": (lambda z: 1 / (z - Fraction(1, 2)), ["a pole near z = 0.5", "[-1.0, 1.0]", "domain"]),
+    "complex values": (lambda z: z**0.5, ["root of a negative number", "near z = -1"]),
+    "a logarithm of zero": (np.log, ["log", "a logarithm of a number that is not positive"]),
+    "code that cannot be read": (lambda z: float(str(z)), ["<lambda>", "sympy symbol", "ValueError"]),
+    "a branch": (lambda z: z if z > 0 else -z, ["<lambda>", "sympy symbol", "TypeError"]),
+    "no function": (3j, ["3j", "not callable"]),
+    "an unknown name": ("sinus", ["sinus"]),
+    "two variables": (lambda z, w: z + w, ["<lambda>"]),
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_that_cannot_be_bounded_is_refused_with_the_reason(name: str) -> None:
+    fn, words = FUNCTIONS[name]
+    with pytest.raises((hw.ProgramError, hw.CompileError)) as caught:
+        hw.compile(applied(fn), dims={"n": 3})
+    message = str(caught.value)
+    assert all(word in message for word in words), message
+    assert caught.value.fix, message
+
+
+def test_a_named_function_is_refused_where_it_is_not_defined() -> None:
+    @hw.program
+    def roots(v: hw.Vector["n"]):
+        z = v + v
+        return hw.sqrt(z)  # root
+
+    error = refused(roots, "sqrt", "root of a negative number")
+    assert error.where.code.endswith("# root")
+
+
+def test_a_function_with_no_bounded_domain_is_refused_with_the_fix() -> None:
+    @hw.program
+    def unbounded(v: hw.Vector["n"]):
+        square = hw.bounded_function(lambda z: z * z, second_derivative=2, name="my square")
+        p = hw.apply(square, v, domain=(-1, 1), tol=0.1)
+        return p * v  # product
+
+    error = refused(unbounded, "no bound is known of p", "p * v")
+    assert error.where.code.endswith("# product") and "hw.bounded" in error.fix
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({}, ["states nothing"]),
+        ({"within": (1, 0)}, ["empty"]),
+        ({"within": (0, float("inf"))}, ["infinite"]),
+        ({"within": 3}, ["within=3"]),
+        ({"within": "ab"}, ["within='ab'"]),
+        ({"rows": -1}, ["empty"]),
+        ({"rows": "x"}, ["rows='x'"]),
+    ],
+)
+def test_bounds_that_state_nothing_are_refused(arguments: dict[str, Any], words: list[str]) -> None:
+    @hw.program
+    def stated(v: hw.Vector["n"]):
+        return hw.relu(hw.bounded(v, **arguments))  # bounded
+
+    assert refused(stated, *words).where.code.endswith("# bounded")
+
+
+@hw.program
+def leaves_a_domain(v: hw.Vector["n"]):
+    z = 2 * v
+    return hw.apply(hw.exp, z, domain=(0, 1), tol=0.1)  # domain
+
+
+@hw.program
+def labels(v: hw.Vector["n"], y: hw.Vector["n"]):
+    hw.signs(y)  # signs
+    return y * hw.relu(v)
+
+
+@hw.program
+def short_rows(A: hw.Matrix["n", 2], x: hw.Vector[2]):
+    hw.bounded(A, rows=1.0, fix="divide A by its largest row norm")  # rows
+    return hw.sigmoid(A @ x)
+
+
+@hw.program
+def nothing_stated(u: hw.Vector["n"], v: hw.Vector["n"]):  # inputs
+    return u * v
+
+
+@hw.program
+def within(v: hw.Vector["n"]):
+    hw.bounded(v, within=(-2, 2))  # within
+    return hw.exp(v)
+
+
+GOOD = np.array([0.1, 0.2, 0.3])
+RUN_TIME: dict[str, tuple[hw.Program, dict[str, np.ndarray], list[str], str]] = {
+    "a domain": (
+        leaves_a_domain, {"v": np.array([0, 0.1, 2])}, ["z reaches 4", "[2, 0]", "within [0, 1]", "domain"], "# domain",
+    ),
+    "labels 0 and 1": (labels, {"v": GOOD, "y": np.array([0.0, 1, 1])}, ["y reaches 0", "−1 or 1", "2 * y − 1"], "# signs"),
+    "long rows": (
+        short_rows, {"A": np.array([[0.1, 0.1], [1.0, 1], [0, 0]]), "x": np.ones(2)},
+        ["A reaches 1.41421", "row 1", "norm at most 1", "divide A"], "# rows",
+    ),
+    "nothing stated": (
+        nothing_stated, {"u": GOOD, "v": 3 * np.ones(3)}, ["v reaches 3", "within [-1, 1]", "hw.bounded(v"], "# inputs",
+    ),
+    "a bound": (within, {"v": np.array([0, -2.5, 0])}, ["v reaches -2.5", "within [-2, 2]"], "# within"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", RUN_TIME)
+@pytest.mark.parametrize("batched", [False, True])
+def test_data_outside_what_was_proved_are_reported(name: str, batched: bool) -> None:
+    program, inputs, words, marker = RUN_TIME[name]
+    model = hw.compile(program, dims=dict.fromkeys(program.dimension_names(), 3), tol=0.5)
+    if batched:
+        inputs = {n: np.stack([0 * v + (n == "y"), v]) for n, v in inputs.items()}
+    with pytest.raises(hw.AssumptionError) as caught:
+        model(**inputs)
+    message = str(caught.value)
+    assert all(word in message for word in words), message
+    assert program.fn.__name__ in message and caught.value.fix
+    assert caught.value.where.file == __file__ and marker in caught.value.where.code
+
+
+def test_data_on_the_ends_of_a_domain_are_taken() -> None:
+    model = hw.compile(leaves_a_domain, dims={"n": 2})
+    v = np.array([0.0, 0.5])
+    assert np.abs(model(v=v) - np.exp(2 * v)).max() <= 0.1
+    assert np.abs(model(v=v.astype(np.float32)) - np.exp(2 * v)).max() <= 0.11
+
+
+@pytest.mark.parametrize(
+    ("formula", "words"),
+    [
+        (lambda v: hw.relu(v), ["relu(v)"]),
+        (lambda v: v * v, ["v * v"]),
+        (lambda v: hw.diag(v) @ v, ["diag(v)"]),
+        (lambda v: 1 / v, ["v"]),
+    ],
+)
+def test_attention_alone_refuses_by_name(formula: Callable, words: list[str]) -> None:
+    @hw.program
+    def local(v: hw.Vector["n"]):
+        return formula(v)
+
+    error = refused(local, *words, "feed-forward", arch=hw.LINEAR_ATTENTION)
+    assert isinstance(error, hw.ArchitectureError) and "hw.LINEAR" in error.fix
