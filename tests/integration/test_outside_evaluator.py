@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given
 
 import headwright as hw
+from headwright.compiler.graph import evaluate
+from headwright.compiler.ops import EXACT, FLOAT64
 from headwright.proofs_check import strategies as hws
 
 
@@ -34,13 +36,29 @@ def read_exactly(model, H):
     return {name: H.ravel()[where.astype(int)] for name, where in places.items()}
 
 
+def meaning(model, inputs, arithmetic):
+    """The outputs of the graph that the layers compute: the program, with units in place of functions."""
+    graph = model.artifact.graph
+    flat = {
+        spec.name: np.asarray(inputs[spec.name]).reshape(inputs[spec.name].shape + (1,) * (2 - len(spec.shape)))
+        for spec in graph.inputs
+    }
+    values = evaluate(graph, flat, arithmetic)
+    return {o.name: np.asarray(values[o.node]).reshape(values[o.node].shape[: len(o.shape)]) for o in graph.outputs}
+
+
 def test_the_evaluator_agrees_with_the_runtime_on_floats(variant, data_for) -> None:
     model = variant.compile()
     inputs = data_for(model)
     outside = named(model.decode(transformer(model.layers, model.encode(**inputs))))
-    for inside in (named(model(**inputs)), named(model.run(inputs, dense=True)), named(model.reference(**inputs))):
+    exactly = [named(model(**inputs)), named(model.run(inputs, dense=True)), meaning(model, inputs, FLOAT64)]
+    if model.artifact.lowered is None:
+        exactly.append(named(model.reference(**inputs)))
+    for inside in exactly:
         for name, value in outside.items():
             assert abs(value - inside[name]).max() <= 1e-12 * max(abs(value).max(), 1.0), name
+    for name, error in ({} if model.artifact.lowered is None else model.artifact.lowered.errors).items():
+        assert abs(outside[name] - named(model.reference(**inputs))[name]).max() <= error  # certified
 
 
 def test_the_evaluator_agrees_exactly_on_rational_weights(variant, integers_for) -> None:
@@ -51,9 +69,11 @@ def test_the_evaluator_agrees_exactly_on_rational_weights(variant, integers_for)
     inputs = integers_for(model, bound=1)
     H0 = np.vectorize(Fraction, otypes=[object])(model.encode(**{n: a.astype(float) for n, a in inputs.items()}))
     outside = read_exactly(model, transformer(model.exact.layers, H0))
-    inside, meaning = named(model.exact.run(**inputs)), named(model.reference(**inputs))
+    inside, program = named(model.exact.run(**inputs)), meaning(model, inputs, EXACT)
+    if model.artifact.lowered is None:
+        program = named(model.reference(**inputs))
     for name, value in outside.items():
-        assert (value == inside[name]).all() and (value == meaning[name]).all(), name
+        assert (value == inside[name]).all() and (value == program[name]).all(), name
 
 
 def test_every_construction_is_proved_with_every_option(variant) -> None:
@@ -116,6 +136,7 @@ def test_the_architecture_is_readable() -> None:
 def test_counts_are_counted_in_the_dense_weights(variant, dense) -> None:
     model = variant.compile()
     matrices = [W for layer in model.layers for h in layer.heads for W in (h.W_V, h.W_K, h.W_Q)]
+    matrices += [W for layer in model.layers if layer.ffn is not None for W in (layer.ffn.W_1, layer.ffn.W_2)]
     assert model.n_parameters == sum(W.size for W in matrices)
     assert model.nonzeros == sum(np.count_nonzero(W) for W in matrices)
     assert model.depth == len(model.layers) and model.max_heads == max([0, *(len(layer.heads) for layer in model.layers)])
