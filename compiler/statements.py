@@ -46,9 +46,13 @@ def bounded(
     """
     if within is None and rows is None and norm is None:
         raise ProgramError("hw.bounded states nothing", where=location_of(user_frame()), fix="pass within=(lo, hi) or rows=r")
-    stated: tuple[tuple[str, Any], ...] = (("within", within), ("rows", (0.0, rows)), ("norm", (0.0, norm)))
-    for kind, bounds in stated:
-        if bounds is not None and bounds[1] is not None:
+    stated: dict[str, Any] = {
+        "within": within,
+        "rows": None if rows is None else (0.0, rows),
+        "norm": None if norm is None else (0.0, norm),
+    }
+    for kind, bounds in stated.items():
+        if bounds is not None:
             lo, hi = _ends(kind, bounds)
             if not (lo <= hi and max(abs(lo), abs(hi)) < float("inf")):
                 text = f"the interval ({lo}, {hi}) is empty or infinite"
@@ -61,8 +65,8 @@ def _ends(kind: str, bounds: Any) -> tuple[float, float]:
     try:
         lo, hi = (float(end) for end in bounds)
     except (TypeError, ValueError, OverflowError) as error:
-        what = bounds[1] if kind == "rows" else bounds
-        expected = "a finite number" if kind == "rows" else "two finite numbers (lo, hi)"
+        what = bounds if kind == "within" else bounds[1]
+        expected = "two finite numbers (lo, hi)" if kind == "within" else "a finite number"
         raise ProgramError(
             f"hw.bounded got {kind}={what!r}: expected {expected}",
             where=location_of(user_frame()),
