@@ -25,7 +25,7 @@ demo: $(STAMPS)/demo  ## install into .venv, then run the main job on real data
 test: $(STAMPS)/test  ## install into .venv, then ruff, mypy and pytest
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
-	@$(BIN)/python -m pytest $(PYTEST_FLAGS)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal $(PYTEST_FLAGS)
 
 lint: $(STAMPS)/test  ## ruff and mypy only
 	@$(BIN)/ruff check .
