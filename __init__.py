@@ -17,7 +17,18 @@ print(hw.verify(model))
 
 from . import constructions
 from .compiler.approximate.scalar_function import hw_bounded as bounded_function
-from .compiler.architecture import LINEAR, LINEAR_ATTENTION, Architecture
+from .compiler.architecture import (
+    ARCHITECTURES,
+    GATED,
+    LINEAR,
+    LINEAR_ATTENTION,
+    MASKED,
+    MASKED_ATTENTION,
+    RELU_ATTENTION,
+    SOFTMAX,
+    SQUARED,
+    Architecture,
+)
 from .compiler.errors import (
     ArchitectureError,
     AssumptionError,
@@ -46,8 +57,15 @@ from .runtime.compiled import Compiled
 __version__ = "0.1.0"
 
 __all__ = [
+    "ARCHITECTURES",
+    "GATED",
     "LINEAR",
     "LINEAR_ATTENTION",
+    "MASKED",
+    "MASKED_ATTENTION",
+    "RELU_ATTENTION",
+    "SOFTMAX",
+    "SQUARED",
     "Architecture",
     "ArchitectureError",
     "AssumptionError",

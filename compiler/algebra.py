@@ -64,6 +64,7 @@ class Algebra:
     def __init__(self) -> None:
         self.atoms: list[Atom] = []
         self._inclusions: dict[Shape, int] = {}
+        self._parts: dict[Word, Letter] = {}  # J(k, l) Z → A, where the first rows of Z are A
 
     # -- atoms ---------------------------------------------------------------------------------------------
 
@@ -85,6 +86,14 @@ class Algebra:
             self._inclusions[key] = len(self.atoms)
             self.atoms.append(Atom(f"J({key[0]},{key[1]})", key, inclusion=True))
         return Poly((rows, cols), {((self._inclusions[key], flip),): Fraction(1)})
+
+    def state_first_rows(self, whole: int, part: int) -> None:
+        """A fact: the first rows of the atom `whole` are the atom `part`."""
+        rows, total = self.atoms[part].shape[0], self.atoms[whole].shape[0]
+        ((inclusion,),) = self.inclusion(rows, total).terms
+        pair = (inclusion, (whole, False))
+        self._parts[pair] = (part, False)
+        self._parts[self.flip_word(pair)] = (part, True)
 
     def name_atom_after(self, poly: Poly, name: str) -> int:
         """A new atom that stands for `poly`, with the facts that follow from its normal form."""
@@ -155,6 +164,8 @@ class Algebra:
         out: list[Letter] = []
         for letter in word:
             out.append(letter)
+            if tuple(out[-2:]) in self._parts:
+                out[-2:] = [self._parts[tuple(out[-2:])]]
             while len(out) >= 2 and self.atoms[out[-1][0]].inclusion and self.atoms[out[-2][0]].inclusion:
                 (rows, middle), cols = self.letter_shape(out[-2]), self.letter_shape(out[-1])[1]
                 if middle == 1 or 1 not in (rows, cols):

@@ -26,7 +26,7 @@ from .damping import misread
 from .dims import Dim, size_of
 from .errors import ArchitectureError
 from .ir import Alternatives, Copy, Form, Layout, Plan, Ref, Schedule, Slot, SlotTerm, SlotUnits, Term, whole
-from .place import identity_copy, is_identity
+from .place import identity_copy, is_identity, sums_over_keys
 from .units import Units, linear_units
 
 #: Units that subtract a block of rows from itself.
@@ -40,13 +40,15 @@ class Habits:
     early_erase: clear a dead slot as soon as it is last read, not just before it is rewritten;
     over_own: prefer to write a sum over one of its own dying terms;
     twins: encode an input twice where a sum can then be written over it;
-    by_height: clear a slot with the identity of its height where there is one: all tokens at once.
+    by_height: clear a slot with the identity of its height where there is one: all tokens at once;
+    by_units: clear rows by feed-forward units, though the program has none.
     """
 
     early_erase: bool = False
     over_own: bool = True
     twins: bool = False
     by_height: bool = False
+    by_units: bool = False
 
 
 def may_use_twins(plan: Schedule) -> bool:
@@ -73,6 +75,8 @@ def same_variable(plan: Plan, new: Copy, old: Copy) -> bool:
 def bare_copies(term: Term) -> list[tuple[Copy, Fraction]]:
     """The copies that a term adds as they are: V I I or I I Q."""
     for form, others in ((term.V, (term.K, term.Q)), (term.Q, (term.V, term.K))):
+        if any(copy.fold for _, copy in form):
+            continue
         if all(len(other) == 1 and is_identity(other[0][1]) for other in others):
             return [(c, term.coefficient * factor * others[0][0][0] * others[1][0][0]) for factor, c in form]
     return []
@@ -130,7 +134,7 @@ class _Allocation:
         self.slot_of: dict[Copy, Slot] = {}
         self.layers: list[list[Alternatives]] = [[] for _ in range(plan.depth)]
         self.units: list[list[SlotUnits]] = [[] for _ in range(plan.depth)]
-        self.by_units = bool(self.placement.local)  # how rows are cleared
+        self.by_units = habits.by_units or bool(self.placement.local)  # how rows are cleared
 
     def layout(self) -> Layout:
         for copy in self.placement.encoded:
@@ -277,6 +281,9 @@ class _Allocation:
             return None
         if self.in_place(state, copy):
             return 0.0
+        read = slot.height if self.clears_all(slot) else clean
+        if self.placement.keys is not None and read not in (self.placement.keys, 1):
+            return None  # an identity that reaches beyond the keys
         missing = 0.0 if self.has_identity(clean) or self.clears_all(slot) else 2.0 + size_of(clean, self.sizes)
         # erasing joins a head for free where the copy's own terms read the slot as V
         reads = any(self.slot_of.get(c) == slot for ways in self.placement.terms[copy] for _, c in ways[0].V)
@@ -333,13 +340,25 @@ class _Allocation:
     # -- terms ---------------------------------------------------------------------------------------------
 
     def ref(self, copy: Copy) -> Ref:
-        return self.identity(copy.rows) if is_identity(copy) else Ref(self.slot_of[whole(self.placement.plan, copy)])
+        if is_identity(copy):
+            return self.identity(copy.rows)
+        return Ref(self.slot_of[whole(self.placement.plan, copy)], fold=copy.fold, rows=copy.rows)
 
     def lower(self, copy: Copy, slot: Slot, alternatives: tuple[Term, ...]) -> Alternatives:
         """The alternatives over slots, without those that would read leftovers."""
         own = self.grown.get(copy)
         if own is not None and own in {c for c, _ in bare_copies(alternatives[0])}:
             alternatives = (_without(alternatives[0], own),)  # it is in place
+        keys, needed = self.placement.keys, alternatives[0]
+        if not (needed.V and needed.K and needed.Q):
+            return ((),)  # nothing but what is in place
+        alternatives = tuple(term for term in alternatives if sums_over_keys(term, keys))
+        if not alternatives:
+            raise ArchitectureError(
+                f"a layer cannot copy rows of {' + '.join(str(c.cols) for _, c in needed.V)} tokens",
+                rule=f"only the first {keys} tokens are keys, so that an identity of more tokens is cut off",
+                fix="add to a variable in place (r = r + …), or choose an architecture without a key mask",
+            )
         sound = [term for term in alternatives if not self.reads_leftovers(term, copy)]
         if not sound:
             raise _Leftovers(self.reads_leftovers(alternatives[0], copy))
@@ -357,6 +376,8 @@ class _Allocation:
     def reads_leftovers(self, term: Term, copy: Copy) -> set[Copy]:
         """Copies whose leftovers would add up (both V and K have some), or spread to a copy that must be clean (Q)."""
         dirty_v, dirty_k = self.dirty(term.V), self.dirty(term.K)
+        if self.placement.keys is not None and all(c.cols == self.placement.keys for _, c in term.V):
+            dirty_v = set()  # the sum over the keys ends where the values do
         summed = dirty_v | dirty_k if dirty_v and dirty_k else set()
         return summed | (self.dirty(term.Q) if copy in self.must_be_clean else set())
 

@@ -14,13 +14,17 @@ class Choices:
     forms: use linear combinations as factors (else multiply them out);
     inline: look through late values where that saves a layer: "minor" ones (without a name, read once, or only ever
     added to others), or "all";
-    parts: the most factors that a cut may have (2 avoids columns, 3 is shallowest).
+    parts: the most factors that a cut may have (2 avoids columns, 3 is shallowest);
+    fold: constants that multiply rows become a part of the weights (else they are stored);
+    apart: the first rows of an encoded stack are encoded once more, alone: they are zero on the other tokens.
     """
 
     keep: str = "shared"
     forms: bool = True
     inline: str = "minor"
     parts: int = 3
+    fold: bool = False
+    apart: bool = False
     max_terms: int = 24  # times ten with inline="all"
     max_degree: int = 27
 
@@ -43,3 +47,13 @@ def fewest_layers(levels: tuple[int, ...], parts: int) -> int:
             run = 0
         factors, level = joined[:-1], level + 1
     return level + 1
+
+
+def partitions(i: int, j: int, parts: int) -> list[list[tuple[int, int]]]:
+    """All ways to cut [i, j) into at most `parts` pieces, two or three (one piece only where it is a single letter)."""
+    if j - i <= 1:
+        return [[(i, j)]] if j > i else []
+    cuts = [[(i, k), (k, j)] for k in range(i + 1, j)]
+    if parts == 3:
+        cuts += [[(i, k), (k, m), (m, j)] for k in range(i + 1, j) for m in range(k + 1, j)]
+    return cuts

@@ -150,6 +150,13 @@ def live_nodes(graph: Graph) -> list[int]:
     return [index for index, uses in enumerate(count_uses(graph)) if uses]
 
 
+def part_of_stack(graph: Graph, node: int) -> int | None:
+    """Where an output is a part of a stack, or minus one: the node of that part. It is cut out when it is read."""
+    spec = graph.nodes[node]
+    inner = spec.args[0] if spec.op == "scale" and spec.attr == -1 else node
+    return inner if graph.nodes[inner].op in ("top", "bottom") else None
+
+
 def evaluate(
     graph: Graph, inputs: Mapping[str, Any], arithmetic: Arithmetic, wanted: list[int] | None = None
 ) -> dict[int, Any]:

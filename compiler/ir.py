@@ -65,19 +65,26 @@ class Plan:
     forms: Mapping[int, Poly]
     outputs: tuple[tuple[OutputSpec, int, bool], ...]  # (output, atom, transposed?)
     ones: Mapping[Dim, int] = field(default_factory=dict)
+    folded: frozenset[int] = frozenset()  # constants that words may have beyond three letters: folded into weights
+
+
+#: The letter of a constant that is folded into weights, or nothing.
+Fold: TypeAlias = Letter | tuple[()]
 
 
 @dataclass(frozen=True)
 class Copy:
     """A value as it is stored: `flipped` means that the rows hold its transpose. Identities have atom -1.
 
-    With fewer columns than the value it is a view: the first tokens of the copy that `whole` gives.
+    With fewer columns than the value it is a view: the first tokens of the copy that `whole` gives. `fold`: a compile-time
+    constant that multiplies the rows from the left while they are read (a letter); it is part of the weights.
     """
 
     atom: int
     flipped: bool
     rows: Dim
     cols: Dim
+    fold: Fold = ()
 
     def __lt__(self, other: Copy) -> bool:
         return (self.atom, self.flipped, str(self.rows)) < (other.atom, other.flipped, str(other.rows))
@@ -129,6 +136,7 @@ class Placement:
     outputs: tuple[tuple[OutputSpec, Copy, bool], ...]  # (output, copy, read transposed?)
     local: Mapping[Copy, Local] = field(default_factory=dict)
     limits: Mapping[int, Fraction] = field(default_factory=dict)  # of values, where `damping` knows them
+    keys: Dim | None = None  # only the first so many tokens are keys; None: all are
 
     @property
     def computed(self) -> tuple[Copy, ...]:
@@ -165,14 +173,17 @@ class Slot:
 
 @dataclass(frozen=True, order=True)
 class Ref:
-    """A slot as a head reads it. `first` means: only the first row, which makes an identity the unit row e_1."""
+    """A slot as a head reads it. `first` means: only the first row, which makes an identity the unit row e_1. `fold`: a
+    constant, with `rows` rows, that multiplies it from the left."""
 
     slot: Slot
     first: bool = False
+    fold: Fold = ()
+    rows: Dim = field(default=0, compare=False)
 
     @property
     def height(self) -> Dim:
-        return 1 if self.first else self.slot.height
+        return 1 if self.first else self.rows if self.fold else self.slot.height
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from .dims import Shape, size_of
+from .graph import part_of_stack
 from .ir import Copy, Layout, Slot
 from .place import is_identity
 
@@ -31,6 +32,7 @@ class Placed:
     flipped: bool
     shape: Shape
     token: int = 0  # the first token
+    negated: bool = False  # decoding: the output is minus what stands there
 
 
 def place_inputs(layout: Layout, starts: Mapping[Slot, int]) -> tuple[tuple[Placed, ...], int]:
@@ -61,15 +63,17 @@ def _placed(
 
 def place_outputs(layout: Layout, starts: Mapping[Slot, int]) -> tuple[Placed, ...]:
     """The blocks that decoding reads."""
-    sizes = layout.schedule.placement.plan.graph.sizes
-    out = []
+    graph = layout.schedule.placement.plan.graph
+    sizes, out = graph.sizes, []
     for spec, copy, flipped in layout.schedule.placement.outputs:
-        node = layout.schedule.placement.plan.graph.nodes[spec.node]
-        part = node.shape[0] if node.op in ("top", "bottom") else copy.cols
+        inner = part_of_stack(graph, spec.node)
+        node = graph.nodes[spec.node if inner is None else inner]
+        part = copy.cols if inner is None else node.shape[0]
         rows, cols = size_of(copy.rows, sizes), size_of(part, sizes)
         token = size_of(copy.cols, sizes) - cols if node.op == "bottom" else 0
         shape = (part, copy.rows) if flipped else (copy.rows, part)
-        out.append(Placed("output", spec.name, spec.node, starts[layout.slot_of[copy]], rows, cols, flipped, shape, token))
+        start, negated = starts[layout.slot_of[copy]], inner not in (None, spec.node)
+        out.append(Placed("output", spec.name, spec.node, start, rows, cols, flipped, shape, token, negated))
     return tuple(out)
 
 

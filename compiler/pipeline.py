@@ -16,13 +16,13 @@ from .allocate import Habits, allocate, may_use_twins
 from .architecture import Architecture, check_legal
 from .artifact import Artifact, Lowering, Proven, Search
 from .choices import Choices
-from .dims import size_of
+from .dims import Dim, size_of
 from .errors import ArchitectureError, CompileError
 from .graph import Graph, check_graph, live_nodes
 from .head_counts import ARGUMENT, ASSUMES, heads_needed
 from .hints import name_values
 from .improve import Rows, fewest_rows
-from .ir import Layout, Plan, Schedule, SlotHead
+from .ir import Fold, Layout, Plan, Schedule, SlotHead
 from .layout import label_rows, place_inputs, place_outputs
 from .merge import merge
 from .ops import OPS
@@ -30,7 +30,7 @@ from .place import Taste, place
 from .schedule import schedule
 from .select import select
 from .tolerances import lower_within
-from .weights import build_layer, slot_starts
+from .weights import Matrix, build_layer, slot_starts
 
 #: What each goal minimises, most important first. "balanced" keeps the values that the user named; the others also
 #: look through them where that saves layers, at the price of more heads and rows.
@@ -110,18 +110,20 @@ def compile_graph(
     if any(OPS[graph.nodes[index].op].role == "positionwise" for index in live_nodes(graph)):
         graph, lowered = lower_graph(graph, tol)
         check_graph(graph)
-    plans = list(distinct_plans(graph, look_through=("minor",) if optimize == "balanced" else ("all", "minor")))
+    machine = Machine.of(architecture)
+    look_through = ("minor",) if optimize == "balanced" else ("all", "minor")
+    plans = list(distinct_plans(graph, look_through, apart=machine.keys is None and cuts_inputs(graph)))
     if GOALS[optimize][0] == "depth":
         fewest = min(map(depth_of, plans))
         plans = [plan for plan in plans if depth_of(plan) == fewest]
     plans.sort(key=words_of)  # stable: the simplest first
-    trial = Trial(optimize, within or {})
+    trial = Trial(optimize, within or {}, machine)
 
     def seconds_left() -> float | None:
         return None if time_limit is None else time_limit - (perf_counter() - begun)
 
     finished = True
-    for scheduled, habits in candidates(plans):
+    for scheduled, habits in candidates(plans, machine, trial):
         if trial.best is not None and (left := seconds_left()) is not None and left < 0:
             finished = False
             break
@@ -129,6 +131,8 @@ def compile_graph(
     exact = Rows(plans, note="only optimize='depth' and 'width' use one")
     if lowered is not None:
         exact = Rows(plans, note="programs with feed-forward units are laid out without one")
+    elif not architecture.plain or any(plan.folded for plan in plans):
+        exact = Rows(plans, note="it knows eq. (3.1) without constants in the weights")
     elif optimize in ("depth", "width"):
         best, deep = trial.chosen, optimize == "width"
         exact = fewest_rows(plans, best.plan, best.costs()["rows"], deep, trial.lay_out_all, seconds_left)
@@ -139,12 +143,29 @@ def compile_graph(
     return replace(emit(graph, architecture, best), search=search, lowered=lowered)
 
 
+@dataclass(frozen=True)
+class Machine:
+    """What layouts have to know of an architecture: the key mask, and whether rows are cleared by units."""
+
+    keys: Dim | None
+    by_units: bool
+
+    @staticmethod
+    def of(architecture: Architecture) -> Machine:
+        return Machine(architecture.key_mask, architecture.ffn == "relu" and not architecture.plain)
+
+
+#: Eq. (3.1).
+PLAIN = Machine(None, False)
+
+
 @dataclass
 class Trial:
     """Candidates laid out so far, and the best of them."""
 
     goal: str
     within: Mapping[str, int]
+    machine: Machine
     tried: int = 0
     best: Compilation | None = None
     refused: ArchitectureError | None = None
@@ -176,7 +197,7 @@ class Trial:
 
     def lay_out_all(self, scheduled: Schedule) -> int | None:
         """The schedule in every way of allocating: the rows of the best candidate, where it is one of these."""
-        better = [self.lay_out(scheduled, habits) for habits in habits_for(scheduled, by_height=(False, True))]
+        better = [self.lay_out(scheduled, habits) for habits in habits_for(scheduled, self.machine, by_height=(False, True))]
         return self.chosen.costs()["rows"] if any(better) else None
 
 
@@ -190,15 +211,22 @@ def lower_graph(graph: Graph, tol: Fraction | None) -> tuple[Graph, Lowering]:
     )
 
 
-def candidates(plans: list[Plan]) -> Iterator[tuple[Schedule, Habits]]:
-    """Every plan with every schedule and every way of allocating; of large plans, few."""
+def candidates(plans: list[Plan], machine: Machine = PLAIN, trial: Trial | None = None) -> Iterator[tuple[Schedule, Habits]]:
+    """Every plan with every schedule and every way of allocating; of large plans, few. A plan that cannot be placed is
+    left out; `trial` is told why."""
     for plan in plans:
         large = words_of(plan) > LARGE
-        for number, scheduled in enumerate(schedules(plan)):
-            for habits in habits_for(scheduled)[:1] if large else habits_for(scheduled):
-                yield scheduled, habits
-            if large and number == 1:
-                break
+        try:
+            for number, scheduled in enumerate(schedules(plan, machine)):
+                every = habits_for(scheduled, machine)
+                for habits in every[:1] if large else every:
+                    yield scheduled, habits
+                if large and number == 1:
+                    break
+        except ArchitectureError as error:
+            if trial is None:
+                raise
+            trial.refused = error
 
 
 def words_of(plan: Plan) -> int:
@@ -206,15 +234,23 @@ def words_of(plan: Plan) -> int:
     return sum(len(value.poly.terms) for value in plan.values.values() if value.poly is not None)
 
 
-def distinct_plans(graph: Graph, look_through: tuple[str, ...]) -> Iterator[Plan]:
-    """Every selection worth trying; see `Choices`."""
+def cuts_inputs(graph: Graph) -> bool:
+    """Whether the program reads the first rows of a stack of inputs."""
+    cut = (graph.nodes[index].args[0] for index in live_nodes(graph) if graph.nodes[index].op == "top")
+    return any(graph.nodes[index].op == "vstack" for index in cut)
+
+
+def distinct_plans(graph: Graph, look_through: tuple[str, ...], apart: bool = False) -> Iterator[Plan]:
+    """Every selection worth trying; see `Choices`. apart: also with the first rows of stacks encoded alone."""
     seen = set()
-    choices = product(("shared", "named", "either", "carried"), (True, False), look_through, (3, 2))
+    fold = (False, True) if any(graph.nodes[index].op == "constant" for index in live_nodes(graph)) else (False,)
+    alone = (False, True) if apart else (False,)
+    choices = product(("shared", "named", "either", "carried"), (True, False), look_through, (3, 2), fold, alone)
     if len(live_nodes(graph)) > LONG:  # one way of each kind: the others differ by little and cost much here
-        choices = product(("shared", "named", "carried"), (True,), look_through[-1:], (3,))
-    for keep, forms, inline, parts in choices:
-        plan = select(graph, Choices(keep, forms, inline, parts))
-        signature = tuple((v.name, v.shape, v.level, str(v.poly), str(v.args)) for v in plan.values.values())
+        choices = product(("shared", "named", "carried"), (True,), look_through[-1:], (3,), fold, alone)
+    for way in choices:
+        plan = select(graph, Choices(*way))
+        signature = (plan.folded, *((v.name, v.shape, v.level, str(v.poly), str(v.args)) for v in plan.values.values()))
         if signature not in seen:
             seen.add(signature)
             yield plan
@@ -224,7 +260,7 @@ def depth_of(plan: Plan) -> int:
     return max((plan.values[atom].level for _, atom, _ in plan.outputs), default=0)
 
 
-def schedules(plan: Plan) -> Iterator[Schedule]:
+def schedules(plan: Plan, machine: Machine) -> Iterator[Schedule]:
     """Outputs stored plain or transposed, values made early or late."""
     free = [o for _, o, _ in plan.outputs if not plan.algebra.atoms[o].symmetric]
     if len(free) <= 3:
@@ -235,7 +271,7 @@ def schedules(plan: Plan) -> Iterator[Schedule]:
     units = any(value.units is not None for value in plan.values.values())
     for combination, taste in product(combinations, (AHEAD, *TASTES) if units else TASTES):
         picked = dict(zip(free, combination, strict=True))
-        placement = place(plan, tuple(picked.get(atom, False) for _, atom, _ in plan.outputs), taste)
+        placement = place(plan, tuple(picked.get(atom, False) for _, atom, _ in plan.outputs), taste, machine.keys)
         for scheduled in (schedule(placement, late=False), schedule(placement, late=True)):
             signature = (*placement.terms.items(), *placement.local.items(), *scheduled.layer.items())
             if signature not in seen:
@@ -243,10 +279,10 @@ def schedules(plan: Plan) -> Iterator[Schedule]:
                 yield scheduled
 
 
-def habits_for(scheduled: Schedule, by_height: tuple[bool, ...] = (False,)) -> list[Habits]:
+def habits_for(scheduled: Schedule, machine: Machine = PLAIN, by_height: tuple[bool, ...] = (False,)) -> list[Habits]:
     """Every way of allocating that makes a difference."""
     twins = (False, True) if may_use_twins(scheduled) else (False,)
-    return [Habits(*way) for way in product((False, True), (False, True), twins, by_height)]
+    return [Habits(*way, machine.by_units) for way in product((False, True), (False, True), twins, by_height)]
 
 
 def heads_proven(best: Compilation) -> tuple[Proven, ...]:
@@ -276,7 +312,11 @@ def emit(graph: Graph, architecture: Architecture, best: Compilation) -> Artifac
     layout = best.layout
     starts, d_model = slot_starts(layout.slots, graph.sizes)
     kinds = list(zip(best.heads, layout.local, strict=True))
-    distinct = {kind: build_layer(*kind, starts, max(d_model, 1), graph.sizes) for kind in dict.fromkeys(kinds)}
+    constants = folded_constants(best.plan)
+    distinct = {
+        kind: build_layer(*kind, starts, max(d_model, 1), graph.sizes, constants, 1 / architecture.factor(graph.sizes))
+        for kind in dict.fromkeys(kinds)
+    }
     encoding, n_tokens = place_inputs(layout, starts)
     return Artifact(
         graph,
@@ -290,6 +330,17 @@ def emit(graph: Graph, architecture: Architecture, best: Compilation) -> Artifac
         name_values(layout, starts),
         label_rows(layout, starts),
     )
+
+
+def folded_constants(plan: Plan) -> dict[Fold, Matrix]:
+    """The matrix of every constant, plain and transposed, that weights may contain."""
+    found: dict[Fold, Matrix] = {}
+    for atom in plan.folded:
+        leaf = plan.values[atom].leaf
+        assert leaf is not None
+        rows = tuple(tuple(map(Fraction, row)) for row in plan.graph.nodes[leaf.node].attr.array().tolist())
+        found[atom, False], found[atom, True] = rows, tuple(zip(*rows, strict=True))
+    return found
 
 
 def key(candidate: Compilation, optimize: str, within: Mapping[str, int]) -> tuple[int, ...]:

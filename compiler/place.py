@@ -15,9 +15,16 @@ from .algebra import Letter, Word
 from .damping import limits, misread, other_orders
 from .dims import Dim, size_of
 from .errors import ArchitectureError
+from .folding import segments
+from .graph import part_of_stack
 from .ir import Copy, Form, Local, Placement, Plan, Term, Value, whole
 
 _IDENTITY = -1
+
+
+def sums_over_keys(term: Term, keys: Dim | None) -> bool:
+    """Whether the sum over tokens of V Kᵀ is complete though only the first `keys` tokens are keys."""
+    return keys is None or all(copy.cols in (keys, 1) for form in (term.V, term.K) for _, copy in form)
 
 
 def identity_copy(dim: Dim) -> Copy:
@@ -38,12 +45,15 @@ class Taste:
     ahead: bool = False
 
 
-def place(plan: Plan, flips: tuple[bool, ...], taste: Taste) -> Placement:
-    """Stores output i transposed where flips[i] says so, and everything else as the outputs need it."""
-    placing = _Placing(plan, taste)
+def place(plan: Plan, flips: tuple[bool, ...], taste: Taste, keys: Dim | None = None) -> Placement:
+    """Stores output i transposed where flips[i] says so, and everything else as the outputs need it.
+
+    keys: only the first so many tokens are keys; None: all are.
+    """
+    placing = _Placing(plan, taste, keys)
     outputs = []
     for (spec, atom, flipped), flip in zip(plan.outputs, flips, strict=True):
-        if plan.graph.nodes[spec.node].op in ("top", "bottom"):  # cut out of tokens: the stack must lie along them
+        if part_of_stack(plan.graph, spec.node) is not None:  # cut out of tokens: the stack must lie along them
             flip = not flipped
         copy = placing.stored((atom, flip))
         if not placing.storable(copy):
@@ -67,15 +77,15 @@ def place(plan: Plan, flips: tuple[bool, ...], taste: Taste) -> Placement:
         for copy, picked in chosen.items()
     }
     encoded = tuple(sorted(copy for copy in placing.demanded if copy not in terms and copy not in local))
-    return Placement(plan, terms, encoded, tuple(outputs), local, placing.limits)
+    return Placement(plan, terms, encoded, tuple(outputs), local, placing.limits, keys)
 
 
 class _Placing:
-    def __init__(self, plan: Plan, taste: Taste) -> None:
-        self.plan, self.algebra, self.taste = plan, plan.algebra, taste
+    def __init__(self, plan: Plan, taste: Taste, keys: Dim | None = None) -> None:
+        self.plan, self.algebra, self.taste, self.keys = plan, plan.algebra, taste, keys
         self.sizes = plan.graph.sizes
         self.demanded: set[Copy] = set()
-        self.restricted = any(value.units is not None for value in plan.values.values())
+        self.restricted = bool(keys or plan.folded or any(value.units is not None for value in plan.values.values()))
         self.makeable: dict[Copy, bool] = {}
         for value in sorted(plan.values.values(), key=lambda v: v.level):  # arguments first: no deep recursion
             for flipped in (False, True):
@@ -99,11 +109,12 @@ class _Placing:
         self.demanded.add(whole(self.plan, copy))
 
     def readable(self, term: Term) -> bool:
-        return all(
-            c.rows == whole(self.plan, c).rows and self.storable(whole(self.plan, c))
-            for form in (term.V, term.K, term.Q)
-            for _, c in form
-        )
+        copies = [c for form in (term.V, term.K, term.Q) for _, c in form]
+        # a copy as it is may be in place already: `allocate` sees to it
+        if not sums_over_keys(term, self.keys) and not (is_identity(copies[-1]) and is_identity(copies[-2])):
+            return False
+        stored = [(c, whole(self.plan, c)) for c in copies]
+        return all((c.fold or c.rows == at.rows) and self.storable(at) for c, at in stored)
 
     def storable(self, copy: Copy) -> bool:
         """Whether a value can be made in this orientation: units that scale rows write them along tokens only."""
@@ -170,6 +181,55 @@ class _Placing:
         assert poly is not None
         return list(self.algebra.transpose(poly) if copy.flipped else poly)
 
+    def folded_ways(self, word: Word, coefficient: Fraction) -> Iterator[Term]:
+        """The ways in which constants of a word multiply rows while these are read: from the left of V and Q, and transposed
+        from the right of K."""
+        found = segments(word, self.plan.folded)
+        if found is None or len(found.letters) > 3:
+            return
+        letters, (first, *inner, last) = found.letters, found.constants
+        rows, cols = self.algebra.letter_shape(word[0])[0], self.algebra.letter_shape(word[-1])[1]
+
+        def key(i: int, constant: Word) -> Form | None:
+            return self.folded_form(letters[i], True, self.algebra.flip_word(constant))
+
+        def other(i: int, constant: Word) -> Form | None:
+            return self.folded_form(letters[i], False, constant)
+
+        def eye(dim: Dim) -> Form:
+            return ((Fraction(1), identity_copy(dim)),)
+
+        options: list[tuple[Form | None, Form | None, Form | None]] = []
+        if len(letters) == 3 and not inner[0] and not last:
+            options = [(other(0, first), key(1, inner[1]), other(2, ()))] if inner[1] else []
+            options.append((other(0, first), key(1, ()), other(2, inner[1])))
+        elif len(letters) == 2:
+            middle = self.algebra.letter_shape(letters[0])[1]
+            if not last:
+                options.append((other(0, first), eye(middle), other(1, inner[0])))
+            if not inner[0]:
+                options.append((other(0, first), key(1, last), eye(cols)))
+            if not first and not last:
+                options += [(eye(rows), key(0, inner[0]), other(1, ())), (eye(rows), key(0, ()), other(1, inner[0]))]
+        elif len(letters) == 1:
+            if not last:
+                options += [(other(0, first), eye(cols), eye(cols)), (eye(rows), eye(rows), other(0, first))]
+            if not first:
+                options.append((eye(rows), key(0, last), eye(cols)))
+        for V, K, Q in options:
+            if V is not None and K is not None and Q is not None:
+                yield Term(coefficient, V, K, Q)
+
+    def folded_form(self, letter: Letter, transposed: bool, constant: Word) -> Form | None:
+        """The letter (or its transpose) times a constant from the left; None where an identity would be multiplied."""
+        form = self.form(letter, transposed)
+        if not constant:
+            return form
+        if any(is_identity(copy) for _, copy in form):
+            return None
+        rows = self.algebra.letter_shape(constant[0])[0]
+        return tuple((c, replace(copy, rows=rows, fold=constant[0])) for c, copy in form)
+
     def form(self, letter: Letter, transposed: bool = False) -> Form:
         """The stored copies whose combination is the letter (or its transpose)."""
         linear = self.plan.forms.get(letter[0])
@@ -206,9 +266,11 @@ class _Placing:
 
     def all_ways(self, word: Word, copy: Copy) -> Iterator[Term]:
         """Every way to write a word as V Kᵀ Q; a number may be written transposed, too."""
-        yield from self.ways(word, Fraction(1))
-        if (copy.rows, copy.cols) == (1, 1):
-            yield from self.ways(self.algebra.flip_word(word), Fraction(1))
+        words = (word, self.algebra.flip_word(word)) if (copy.rows, copy.cols) == (1, 1) else (word,)
+        for either in words:
+            if len(either) <= 3:
+                yield from self.ways(either, Fraction(1))
+            yield from self.folded_ways(either, Fraction(1))
 
     def options(self, word: Word, coefficient: Fraction, copy: Copy) -> list[Term]:
         if word:
@@ -290,7 +352,7 @@ def output_copies(plan: Plan) -> list[dict[Copy, bool]]:
     """For every output the copies that it may be read from, and whether it is read transposed."""
     placing, found = _Placing(plan, Taste()), []
     for spec, atom, flipped in plan.outputs:
-        cut = plan.graph.nodes[spec.node].op in ("top", "bottom")  # cut out of tokens: the stack must lie along them
+        cut = part_of_stack(plan.graph, spec.node) is not None  # cut out of tokens: the stack must lie along them
         copies = [placing.stored((atom, flip)) for flip in ((not flipped,) if cut else (False, True))]
         found.append({copy: copy.flipped != flipped for copy in copies})
     return found

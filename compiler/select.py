@@ -12,10 +12,11 @@ from fractions import Fraction
 
 from .algebra import Algebra, Letter, Poly, Word
 from .carried import carried_variables, factors, variable
-from .choices import Choices, fewest_layers
+from .choices import Choices, fewest_layers, partitions
 from .dims import Dim, Shape, size_of
 from .errors import ArchitectureError, Location
-from .graph import SYMMETRIC, Graph, Node, count_uses
+from .folding import foldable
+from .graph import SYMMETRIC, Graph, Node, count_uses, part_of_stack
 from .ir import Leaf, Plan, Value
 
 
@@ -38,22 +39,24 @@ class _Selection:
         self.shallowest: dict[tuple[int, ...], int] = {}
         self.polys: dict[int, Poly] = {}
         self.ones: dict[Dim, int] = {}
+        self.folded: set[int] = set()  # constants that go into weights where that is possible
         self.uses = count_uses(graph)
         self.factors, self.carried = factors(graph), carried_variables(graph)
         self.stated = {fact.node for fact in graph.facts if fact.kind in SYMMETRIC}
 
     def plan(self) -> Plan:
-        cut_out = {spec.node for spec in self.graph.outputs if self.graph.nodes[spec.node].op in ("top", "bottom")}
+        parts = {spec.node: part_of_stack(self.graph, spec.node) for spec in self.graph.outputs}
+        cut_out = {n for output, part in parts.items() if part is not None for n in (output, part)}  # what is only read
         for index, node in enumerate(self.graph.nodes):
             if self.uses[index] and not (index in cut_out and self.uses[index] == 1):
                 self.polys[index] = self.translate(index, node)
         outputs = []
         for spec in self.graph.outputs:
-            node = self.graph.nodes[spec.node]
-            read = node.args[0] if node.op in ("top", "bottom") else spec.node  # parts are cut out when they are read
+            part = parts[spec.node]
+            read = spec.node if part is None else self.graph.nodes[part].args[0]
             atom, flipped = self.as_value(self.polys[read], read, spec.name)
             outputs.append((spec, atom, flipped))
-        return Plan(self.graph, self.algebra, self.values, self.linear, tuple(outputs), self.ones)
+        return Plan(self.graph, self.algebra, self.values, self.linear, tuple(outputs), self.ones, frozenset(self.folded))
 
     # -- nodes to polynomials ------------------------------------------------------------------------------
 
@@ -89,10 +92,16 @@ class _Selection:
             return algebra.atom(self.units(index, node))
         else:
             raise ArchitectureError(f"{node.op} needs a feed-forward part", where=node.where)
-        if (poly.degree() >= 2 and self.kept(index)) or (len(poly.terms) >= 2 and self.updated(index)):
+        if (self.factors_of(poly) >= 2 and self.kept(index)) or (len(poly.terms) >= 2 and self.updated(index)):
             atom, flipped = self.as_value(poly, index, self.graph.label(index))
             poly = algebra.transpose(algebra.atom(atom)) if flipped else algebra.atom(atom)
         return poly
+
+    def factors_of(self, poly: Poly) -> int:
+        """The degree, without constants that weights can hold."""
+        if not self.folded:
+            return poly.degree()
+        return max((sum(atom not in self.folded for atom, _ in word) for word in poly.terms), default=0)
 
     def units(self, index: int, node: Node) -> int:
         """A feed-forward value: it reads what attention of its own layer writes, and what is there before."""
@@ -136,12 +145,23 @@ class _Selection:
             if not word:
                 raise ArchitectureError(f"cannot cut {self.graph.describe(index)} out of an identity", where=node.where)
             first, shape = word[0], (node.shape[0], self.algebra.letter_shape(word[0])[1])
+            if self.choices.apart and (alone := self.first_part(first, node.shape[0])) is not None:
+                out = self.algebra.add(out, self.algebra.multiply(alone, Poly((shape[1], node.shape[1]), {word[1:]: c})))
+                continue
             if first not in self.views:
                 name = f"{self.algebra.show_word((first,))}[:{node.shape[0]}]"
                 self.views[first] = self.algebra.new_atom(name, shape)
                 self.values[self.views[first]] = Value(self.views[first], name, shape, self.letter_level(first[0]), view=first)
             out = self.algebra.add(out, Poly(node.shape, {((self.views[first], False), *word[1:]): c}))
         return out
+
+    def first_part(self, letter: Letter, rows: Dim) -> Poly | None:
+        """The input that the first rows of an encoded stack are."""
+        leaf = self.values[letter[0]].leaf if letter[0] in self.values else None
+        if leaf is None or leaf.kind != "vstack" or letter[1]:
+            return None
+        first = self.graph.nodes[leaf.node].args[0]
+        return self.polys[first] if self.graph.nodes[first].op == "input" and self.graph.nodes[first].shape[0] == rows else None
 
     def kept(self, index: int) -> bool:
         shared, named = self.uses[index] > 1, index in self.graph.labels
@@ -159,6 +179,8 @@ class _Selection:
             symmetric = self.graph.nodes[leaf.node].attr.symmetric
         atom = self.algebra.new_atom(name, shape, symmetric=symmetric)
         self.values[atom] = Value(atom, name, shape, 0, leaf=leaf, node=node)
+        if leaf.kind == "constant" and self.choices.fold:
+            self.folded.add(atom)
         return atom
 
     def spread(self, index: int, node: Node) -> Poly:
@@ -175,7 +197,7 @@ class _Selection:
     def product(self, a: int, b: int) -> Poly:
         left, right = self.factor(self.polys[a]), self.factor(self.polys[b])
         too_large = len(left.terms) * len(right.terms) > self.choices.max_terms
-        too_high = left.degree() + right.degree() > self.choices.max_degree
+        too_high = self.factors_of(left) + self.factors_of(right) > self.choices.max_degree
         if too_large or too_high:
             left, right = self.stored(left, a), self.stored(right, b)
         return self.algebra.multiply(left, right)
@@ -245,19 +267,10 @@ class _Selection:
 
     def word_level(self, word: Word) -> int:
         """The level of a word as a value: of the shallowest tree of products."""
-        levels = tuple(self.letter_level(atom) for atom, _ in word)
+        levels = tuple(self.letter_level(atom) for atom, _ in word if atom not in self.folded) or (0,)
         if levels not in self.shallowest:
             self.shallowest[levels] = fewest_layers(levels, self.choices.parts)
         return self.shallowest[levels]
-
-    def partitions(self, i: int, j: int) -> list[list[tuple[int, int]]]:
-        """All ways to cut [i, j) into at most `parts` pieces (one piece only where it is a single letter)."""
-        if j - i <= 1:
-            return [[(i, j)]] if j > i else []
-        cuts = [[(i, k), (k, j)] for k in range(i + 1, j)]
-        if self.choices.parts == 3:
-            cuts += [[(i, k), (k, m), (m, j)] for k in range(i + 1, j) for m in range(k + 1, j)]
-        return cuts
 
     def find(self, word: Word) -> tuple[int, bool] | None:
         """A value that is exactly this word, if one exists, and whether it holds the transpose."""
@@ -268,10 +281,10 @@ class _Selection:
 
         Of `many` words each is cut where it finds the most letters that exist, without looking further ahead.
         """
-        if len(word) <= 1:
+        if len(word) <= 1 or (foldable(word, self.folded) and self.word_level(word) <= budget + 1):
             return word
         cost = self.immediate_cost(word) if many else self.cutting_cost(word)
-        options = [p for p in self.partitions(0, len(word)) if all(cost(i, j, budget) < _NEVER for i, j in p)]
+        options = [p for p in partitions(0, len(word), self.choices.parts) if all(cost(i, j, budget) < _NEVER for i, j in p)]
         best = min(options, key=lambda pieces: (sum(cost(i, j, budget) for i, j in pieces), -len(pieces), pieces))
         return tuple(self.as_letter(word[i:j], budget, where) for i, j in best)
 
@@ -301,7 +314,7 @@ class _Selection:
                 elif budget < 1:
                     result = _NEVER
                 else:
-                    below = min(sum(cost(p, q, budget - 1) for p, q in pieces) for pieces in self.partitions(i, j))
+                    below = min(sum(cost(p, q, budget - 1) for p, q in pieces) for pieces in partitions(i, j, self.choices.parts))
                     rows, cols = self.algebra.letter_shape(word[i])[0], self.algebra.letter_shape(word[j - 1])[1]
                     result = below + min(size_of(rows, self.graph.sizes), size_of(cols, self.graph.sizes))
                 table[i, j, budget] = result

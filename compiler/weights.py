@@ -1,4 +1,4 @@
-"""Exact weights: every matrix is a sparse sum of blocks coefficient · I, with rational coefficients.
+"""Exact weights: every matrix is a sparse sum of blocks coefficient · I or coefficient · C, with rational coefficients.
 
 `build_layer` turns heads over slots into matrices; nothing is rounded before `BlockMatrix.dense`.
 """
@@ -6,21 +6,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import accumulate
+from operator import mul
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from .dims import Dim, size_of
-from .ir import Ref, Slot, SlotHead, SlotUnits
+from .ir import Fold, Ref, Slot, SlotHead, SlotUnits
+
+#: A compile-time matrix, row by row.
+Matrix: TypeAlias = tuple[tuple[Fraction, ...], ...]
 
 
 @dataclass(frozen=True, order=True)
 class Block:
     """coefficient · I of the given size, with its upper left corner at (row, col). `dim` names the size: a hint for
     proofs, which tells an identity of size d = 1 from the first row of one. `column`: a column of `size` equal entries
-    instead, which gives every row of a block the same number of the token."""
+    instead, which gives every row of a block the same number of the token. `matrix`: that matrix of `size` rows instead."""
 
     row: int
     col: int
@@ -28,11 +33,23 @@ class Block:
     coefficient: Fraction
     dim: Dim = field(default=1, compare=False)
     column: bool = False
+    matrix: Matrix = ()
 
     @property
     def width(self) -> int:
         """The columns of the matrix that the block covers."""
-        return 1 if self.column else self.size
+        return len(self.matrix[0]) if self.matrix else 1 if self.column else self.size
+
+    def entries(self) -> tuple[Any, Any, np.ndarray]:
+        """(rows, columns, values) of the nonzero entries; values are Fractions."""
+        index = np.arange(self.size)
+        if not self.matrix:
+            values = np.full(self.size, self.coefficient, dtype=object)
+            return self.row + index, self.col + index * (not self.column), values
+        full = np.empty((self.size, self.width), dtype=object)
+        full[...] = self.matrix
+        at = np.nonzero(full)
+        return self.row + at[0], self.col + at[1], full[at] * self.coefficient
 
 
 @dataclass(frozen=True)
@@ -52,21 +69,21 @@ class BlockMatrix:
         """The matrix in float64; each entry is the nearest float to the exact one."""
         out = np.zeros(self.shape)
         for block in self.blocks:
-            index = np.arange(block.size)
-            out[block.row + index, block.col + index * (not block.column)] += float(block.coefficient)
+            rows, cols, values = block.entries()
+            out[rows, cols] += values.astype(float)
         return out
 
     def exact(self) -> np.ndarray:
         """The matrix as an object array of Fractions."""
         out = np.full(self.shape, Fraction(0), dtype=object)
         for block in self.blocks:
-            index = np.arange(block.size)
-            out[block.row + index, block.col + index * (not block.column)] += block.coefficient
+            rows, cols, values = block.entries()
+            out[rows, cols] += values
         return out
 
     @property
     def nonzeros(self) -> int:
-        return sum(block.size for block in self.blocks)
+        return sum(len(block.entries()[2]) if block.matrix else block.size for block in self.blocks)
 
 
 @dataclass(frozen=True)
@@ -82,10 +99,20 @@ class HeadWeights:
 
 @dataclass(frozen=True)
 class FeedForwardWeights:
-    """W_2 relu(W_1 H): W_1 has shape (units, d_model), W_2 (d_model, units)."""
+    """W_2 relu(W_1 H), or W_2 (W_1 H ⊙ W_3 H): W_1 and W_3 have shape (units, d_model), W_2 (d_model, units)."""
 
     W_1: BlockMatrix
     W_2: BlockMatrix
+    W_3: BlockMatrix | None = None
+
+    @property
+    def reads(self) -> tuple[Block, ...]:
+        """The blocks that read the stream."""
+        return self.W_1.blocks if self.W_3 is None else (*self.W_1.blocks, *self.W_3.blocks)
+
+    @property
+    def matrices(self) -> tuple[BlockMatrix, ...]:
+        return (self.W_1, self.W_2) if self.W_3 is None else (self.W_1, self.W_2, self.W_3)
 
 
 @dataclass(frozen=True)
@@ -98,7 +125,7 @@ class LayerWeights:
     @property
     def matrices(self) -> tuple[BlockMatrix, ...]:
         """All matrices of the layer."""
-        ffn = () if self.ffn is None else (self.ffn.W_1, self.ffn.W_2)
+        ffn = () if self.ffn is None else self.ffn.matrices
         return (*(m for head in self.heads for m in head.matrices), *ffn)
 
     @property
@@ -122,10 +149,13 @@ def build_layer(
     starts: Mapping[Slot, int],
     d_model: int,
     sizes: Mapping[str, int],
+    constants: Mapping[Fold, Matrix] | None = None,
+    factor: Fraction = Fraction(1),
 ) -> LayerWeights:
-    """The matrices of one layer."""
-    built = tuple(_build_head(head, starts, d_model, sizes) for head in heads)
-    return LayerWeights(built, _build_units(local, starts, d_model, sizes) if local else None)
+    """The matrices of one layer. `constants`: the matrices that are folded into weights; `factor` multiplies all W_V, where
+    the architecture divides by it."""
+    builder = _Builder(starts, d_model, sizes, constants or {}, factor)
+    return LayerWeights(tuple(map(builder.head, heads)), _build_units(local, starts, d_model, sizes) if local else None)
 
 
 def _build_units(
@@ -151,44 +181,63 @@ def _build_units(
     )
 
 
-def _build_head(head: SlotHead, starts: Mapping[Slot, int], d_model: int, sizes: Mapping[str, int]) -> HeadWeights:
-    W_V = _assemble(d_model, [(starts[target], source, c) for target, source, c in head.V], starts, sizes)
-    heights = [size_of(keys[0][0].height, sizes) for keys, _ in head.KQ]
-    if not _fits(heights, d_model):
-        return HeadWeights(W_V, *_multiplied(head, starts, d_model, sizes))
-    K: list[tuple[int, Ref, Fraction]] = []
-    Q: list[tuple[int, Ref, Fraction]] = []
-    for (keys, queries), offset in zip(head.KQ, accumulate(heights, initial=0), strict=False):
-        K += [(offset, ref, c) for ref, c in keys]
-        Q += [(offset, ref, c) for ref, c in queries]
-    return HeadWeights(W_V, _assemble(d_model, K, starts, sizes), _assemble(d_model, Q, starts, sizes))
-
-
 def _fits(heights: list[int], d_model: int) -> bool:
     return sum(heights) <= d_model
 
 
-def _multiplied(
-    head: SlotHead, starts: Mapping[Slot, int], d_model: int, sizes: Mapping[str, int]
-) -> tuple[BlockMatrix, BlockMatrix]:
-    """W_K and W_Q of a stack that is higher than d_model: (K H)ᵀ (Q H) = Hᵀ (Kᵀ Q) H, so W_Q = Kᵀ Q, and W_K is the
-    identity on the rows that keys read. Kᵀ Q is again a sum of blocks coefficient · I."""
-    total: dict[tuple[int, int, int, Dim], Fraction] = {}
-    read: dict[int, Block] = {}
-    for keys, queries in head.KQ:
-        for key, k in keys:
-            row, size = starts[key.slot], size_of(key.height, sizes)
-            if row not in read or read[row].size < size:
-                read[row] = Block(row, row, size, Fraction(1), key.height)
-            for query, q in queries:
-                at = (row, starts[query.slot], size, key.height)
-                total[at] = total.get(at, Fraction(0)) + k * q
-    product = [Block(row, col, size, c, dim) for (row, col, size, dim), c in total.items() if c]
-    return BlockMatrix(d_model, tuple(sorted(read.values()))), BlockMatrix(d_model, tuple(sorted(product)))
+@dataclass(frozen=True)
+class _Builder:
+    """Makes the matrices of heads."""
 
+    starts: Mapping[Slot, int]
+    d_model: int
+    sizes: Mapping[str, int]
+    constants: Mapping[Fold, Matrix]
+    factor: Fraction
 
-def _assemble(
-    d_model: int, entries: list[tuple[int, Ref, Fraction]], starts: Mapping[Slot, int], sizes: Mapping[str, int]
-) -> BlockMatrix:
-    blocks = [Block(row, starts[ref.slot], size_of(ref.height, sizes), c, ref.height) for row, ref, c in entries]
-    return BlockMatrix(d_model, tuple(sorted(blocks)))
+    def head(self, head: SlotHead) -> HeadWeights:
+        W_V = self.assemble([(self.starts[target], source, c * self.factor) for target, source, c in head.V])
+        heights = [size_of(keys[0][0].height, self.sizes) for keys, _ in head.KQ]
+        if not _fits(heights, self.d_model):
+            return HeadWeights(W_V, *self.multiplied(head))
+        K: list[tuple[int, Ref, Fraction]] = []
+        Q: list[tuple[int, Ref, Fraction]] = []
+        for (keys, queries), offset in zip(head.KQ, accumulate(heights, initial=0), strict=False):
+            K += [(offset, ref, c) for ref, c in keys]
+            Q += [(offset, ref, c) for ref, c in queries]
+        return HeadWeights(W_V, self.assemble(K), self.assemble(Q))
+
+    def multiplied(self, head: SlotHead) -> tuple[BlockMatrix, BlockMatrix]:
+        """W_K and W_Q of a stack that is higher than d_model: (K H)ᵀ (Q H) = Hᵀ (Kᵀ Q) H, so W_Q = Kᵀ Q, and W_K is the
+        identity on the rows that keys read. Kᵀ Q is again a sum of blocks."""
+        total: dict[tuple[Block, Dim], Fraction] = {}
+        read: dict[int, Block] = {}
+        for keys, queries in head.KQ:
+            for key, k in keys:
+                row, dim = self.starts[key.slot], key.slot.height if key.fold else key.height
+                size = size_of(dim, self.sizes)
+                if row not in read or read[row].size < size:
+                    read[row] = Block(row, row, size, Fraction(1), dim)
+                for query, q in queries:
+                    block = Block(row, self.starts[query.slot], size, Fraction(1), dim, matrix=self.product(key, query))
+                    total[block, dim] = total.get((block, dim), Fraction(0)) + k * q
+        product = [replace(block, coefficient=c) for (block, _), c in total.items() if c]
+        return BlockMatrix(self.d_model, tuple(sorted(read.values()))), BlockMatrix(self.d_model, tuple(sorted(product)))
+
+    def product(self, key: Ref, query: Ref) -> Matrix:
+        """The folded constants of a key, transposed, times those of a query."""
+        left, right = (self.constants[ref.fold] if ref.fold else () for ref in (key, query))
+        columns = tuple(zip(*left, strict=True))
+        if not left or not right:
+            return columns or right
+        return tuple(tuple(sum(map(mul, row, col), Fraction(0)) for col in zip(*right, strict=True)) for row in columns)
+
+    def assemble(self, entries: list[tuple[int, Ref, Fraction]]) -> BlockMatrix:
+        blocks = [
+            Block(
+                row, self.starts[ref.slot], size_of(ref.height, self.sizes), c, ref.height,
+                matrix=self.constants[ref.fold] if ref.fold else (),
+            )
+            for row, ref, c in entries
+        ]  # fmt: skip
+        return BlockMatrix(self.d_model, tuple(sorted(blocks)))

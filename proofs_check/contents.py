@@ -19,9 +19,15 @@ class NotProved(Exception):
 
 @dataclass(frozen=True)
 class Read:
-    """A coefficient times a block of rows, or times its first row only."""
+    """A coefficient times a block of rows, or times its first row only; `constant`, a matrix, multiplies it from the left."""
 
     row: int
     height: Dim
     first: bool
     coefficient: Fraction
+    constant: Poly | None = None
+
+    @property
+    def rows(self) -> Dim:
+        """The rows of what is read."""
+        return 1 if self.first else self.height if self.constant is None else self.constant.shape[0]

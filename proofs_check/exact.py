@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
+from fractions import Fraction
 
 import numpy as np
 
@@ -25,13 +26,18 @@ def apply(matrix: BlockMatrix, H: np.ndarray, arithmetic: Arithmetic) -> np.ndar
     """matrix @ H for a block matrix, in the given arithmetic."""
     out: np.ndarray = np.zeros((matrix.shape[0], H.shape[1]), dtype=arithmetic.dtype)
     for block in matrix.blocks:
-        part = arithmetic.scale(H[block.col : block.col + block.width], block.coefficient)
+        part = H[block.col : block.col + block.width]
+        if block.matrix:
+            part = arithmetic.matmul(arithmetic.array(np.array(block.matrix, dtype=object)), part)
+        part = arithmetic.scale(part, block.coefficient)
         out[block.row : block.row + block.size] = arithmetic.reduce(out[block.row : block.row + block.size] + part)
     return out
 
 
 def run(artifact: Artifact, H: np.ndarray, arithmetic: Arithmetic) -> np.ndarray:
-    """The layers of eq. (3.1) on the residual stream H, shape (d_model, n_tokens), exactly."""
+    """The layers on the residual stream H, shape (d_model, n_tokens), exactly."""
+    sizes, arch = artifact.graph.sizes, artifact.architecture
+    factor, n_keys = arch.factor(sizes), arch.keys(sizes, artifact.n_tokens)
     for layer in artifact.layers:
         total = H
         for head in layer.heads:
@@ -39,13 +45,13 @@ def run(artifact: Artifact, H: np.ndarray, arithmetic: Arithmetic) -> np.ndarray
             # zero rows and zero tokens take no part in the products
             used = np.flatnonzero((K != 0).any(axis=1) & (Q != 0).any(axis=1))
             written = np.flatnonzero((V != 0).any(axis=1))
-            keys = np.flatnonzero((V != 0).any(axis=0) & (K != 0).any(axis=0))
+            keys = np.flatnonzero((V != 0).any(axis=0)[:n_keys] & (K != 0).any(axis=0)[:n_keys])
             queries = np.flatnonzero((Q != 0).any(axis=0))
             if min(map(len, (used, written, keys, queries))):
                 scores = arithmetic.matmul(V[np.ix_(written, keys)], K[np.ix_(used, keys)].T)
                 update: np.ndarray = np.zeros(H.shape, dtype=arithmetic.dtype)
                 update[np.ix_(written, queries)] = arithmetic.matmul(scores, Q[np.ix_(used, queries)])
-                total = arithmetic.reduce(total + update)
+                total = arithmetic.reduce(total + arithmetic.scale(update, factor))
         if layer.ffn is not None:
             update = apply(layer.ffn.W_2, arithmetic.relu(apply(layer.ffn.W_1, total, arithmetic)), arithmetic)
             total = arithmetic.reduce(total + update)
@@ -73,10 +79,14 @@ def encode(artifact: Artifact, inputs: Mapping[str, np.ndarray], arithmetic: Ari
     return H
 
 
-def decode(artifact: Artifact, H: np.ndarray) -> dict[str, np.ndarray]:
-    """The outputs, read from their rows, two-dimensional."""
-    blocks = {p.name: (p, H[p.row : p.row + p.height, p.token : p.token + p.width]) for p in artifact.decoding}
-    return {name: block.T if placed.flipped else block for name, (placed, block) in blocks.items()}
+def decode(artifact: Artifact, H: np.ndarray, arithmetic: Arithmetic = EXACT) -> dict[str, np.ndarray]:
+    """The outputs, read from their rows, two-dimensional, in the arithmetic of H."""
+    out = {}
+    for p in artifact.decoding:
+        block = H[p.row : p.row + p.height, p.token : p.token + p.width]
+        block = arithmetic.scale(block, Fraction(-1)) if p.negated else block
+        out[p.name] = block.T if p.flipped else block
+    return out
 
 
 def random_inputs(graph: Graph, seed: int, low: int, high: int) -> dict[str, np.ndarray]:
@@ -130,7 +140,7 @@ def _compare(artifact: Artifact, degree: int) -> Verdict:
     for arithmetic, seed in trials + ([(MODULAR, 0)] if units or not rational else []):
         low, high = (-9, 9) if arithmetic is EXACT else (0, PRIME - 1)
         inputs = {n: arithmetic.array(v) for n, v in random_inputs(artifact.graph, seed, low, high).items()}
-        got = decode(artifact, run(artifact, encode(artifact, inputs, arithmetic), arithmetic))
+        got = decode(artifact, run(artifact, encode(artifact, inputs, arithmetic), arithmetic), arithmetic)
         want = evaluate(artifact.graph, inputs, arithmetic)
         for output in artifact.graph.outputs:
             different = got[output.name] != want[output.node]

@@ -14,10 +14,10 @@ from fractions import Fraction
 
 from ..compiler.algebra import Algebra, Poly, Word
 from ..compiler.artifact import Artifact, ValueHint
-from ..compiler.dims import Dim, size_of
-from ..compiler.graph import SYMMETRIC
+from ..compiler.dims import Dim, Shape, size_of
+from ..compiler.graph import SYMMETRIC, part_of_stack
 from ..compiler.layout import Placed
-from ..compiler.weights import Block, HeadWeights
+from ..compiler.weights import Block, HeadWeights, Matrix
 from .certificate import Proved, Unknown, Verdict
 from .contents import Content, NotProved, Read
 from .exact import wrong_encoding
@@ -47,6 +47,7 @@ class _Proof:
         self.artifact, self.graph = artifact, artifact.graph
         self.algebra = Algebra()
         self.heights = dict(artifact.partition)
+        self.factor = artifact.architecture.factor(artifact.graph.sizes)
         self.check_partition()
         self.stated = {fact.node: fact for fact in self.graph.facts if fact.kind in SYMMETRIC}
         self.assumed: list[str] = []
@@ -55,6 +56,10 @@ class _Proof:
         self.origin: dict[int, Poly] = {}  # program symbols → their polynomial in earlier symbols
         self.program: dict[int, Poly] = {}
         self.content: dict[int, Content] = {row: {} for row in self.heights}
+        self.constants: dict[tuple[Matrix, Shape], Poly] = {}
+        for node, spec in enumerate(self.graph.nodes):
+            if spec.op == "constant":
+                self.leaf(node)
         self.relus = ReluSums(self.algebra, self.written_out)
         self.ones: dict[Dim, int] = {}
         for placed in artifact.encoding:
@@ -91,9 +96,22 @@ class _Proof:
         self.content[placed.row] = {poly.shape[1]: poly}
 
     def leaf(self, node: int) -> Poly:
-        if self.graph.nodes[node].op == "ones":
-            return self.column_of_ones(self.graph.nodes[node].shape[0])
+        spec = self.graph.nodes[node]
+        if spec.op == "ones":
+            return self.column_of_ones(spec.shape[0])
+        if spec.op == "constant":
+            return self.constant(tuple(map(tuple, spec.attr.array().tolist())), spec.shape, node)
         return self.algebra.atom(self.leaf_atom(node))
+
+    def constant(self, rows: Matrix, shape: Shape, node: int | None = None) -> Poly:
+        """A matrix of numbers: equal ones, and transposes, have one symbol, that of a constant of the program."""
+        if (rows, shape) not in self.constants:
+            if node is None:
+                raise KeyError(shape)
+            poly = self.algebra.atom(self.leaf_atom(node))
+            self.constants[tuple(zip(*rows, strict=True)), (shape[1], shape[0])] = self.algebra.transpose(poly)
+            self.constants[rows, shape] = poly
+        return self.constants[rows, shape]
 
     def column_of_ones(self, dim: Dim) -> Poly:
         """One symbol for every dimension; the number 1 for dimension 1."""
@@ -111,6 +129,9 @@ class _Proof:
                 symmetric = True
                 self.assumed.append(f"{self.graph.label(node)} symmetric")
             self.node_atom[node] = self.algebra.new_atom(self.graph.label(node), spec.shape, symmetric)
+            first = self.graph.nodes[spec.args[0]] if spec.op == "vstack" else None
+            if first is not None and first.op == "input":
+                self.algebra.state_first_rows(self.node_atom[node], self.leaf_atom(spec.args[0]))
         return self.node_atom[node]
 
     # -- the machine ---------------------------------------------------------------------------------------
@@ -137,7 +158,7 @@ class _Proof:
         right = [(self.combine(keys), self.combine(queries)) for keys, queries in stack]
         for block in head.W_V.blocks:
             target, read = block.row, self.read(block, number)
-            if self.heights.get(target) != (1 if read.first else read.height):
+            if self.heights.get(target) != read.rows:
                 raise NotProved(f"layer {number}: W_V writes a block of rows of another height at row {target}")
             V = self.combine([read])
             for K, Q in right:
@@ -145,16 +166,30 @@ class _Proof:
                     for b, key in K.items():
                         # V Kᵀ = P_a E_a E_bᵀ R_bᵀ = P_a J(a, b) R_bᵀ
                         scores = self.algebra.multiply(
-                            self.algebra.multiply(left, self.algebra.inclusion(a, b)), self.algebra.transpose(key)
+                            self.algebra.multiply(left, self.shared_tokens(a, b)), self.algebra.transpose(key)
                         )
                         for c, query in Q.items():
                             self.accumulate(new[target], c, self.algebra.multiply(scores, query))
+
+    def shared_tokens(self, a: Dim, b: Dim) -> Poly:
+        """s E_a M E_bᵀ: the tokens of two extents that are keys, times the factor in front of heads."""
+        keys = self.artifact.architecture.key_mask
+        if keys is None:
+            shared = self.algebra.inclusion(a, b)
+        else:
+            shared = self.algebra.multiply(self.algebra.inclusion(a, keys), self.algebra.inclusion(keys, b))
+        return self.algebra.scale(self.factor, shared)
 
     def read(self, block: Block, number: int) -> Read:
         """A weight block as a read of one block of rows; refuses weights that are not of that form."""
         height = self.heights.get(block.col)
         if block.column:
             raise NotProved(f"layer {number}: a column of equal weights stands where a block is read, at row {block.col}")
+        if block.matrix and height is not None:
+            poly = self.constant(block.matrix, (block.dim, height))
+            if (len(block.matrix), block.width) != (block.size, size_of(height, self.graph.sizes)):
+                raise NotProved(f"layer {number}: the constant at ({block.row}, {block.col}) cuts across named rows")
+            return Read(block.col, height, False, block.coefficient, poly)
         if height is not None and block.dim in (height, 1) and size_of(block.dim, self.graph.sizes) == block.size:
             return Read(block.col, height, block.dim != height, block.coefficient)
         raise NotProved(
@@ -174,7 +209,7 @@ class _Proof:
         if any(row + size > following for (row, size), (following, _) in itertools.pairwise(ordered)):
             raise NotProved(f"layer {number}: pieces of the key space overlap")
         for _, keys, queries in pieces.values():
-            if len({1 if r.first else r.height for r in keys + queries}) > 1:
+            if len({r.rows for r in keys + queries}) > 1:
                 raise NotProved(f"layer {number}: K and Q stack blocks of different dimensions")
         return [(keys, queries) for _, keys, queries in pieces.values()]
 
@@ -183,6 +218,8 @@ class _Proof:
         for read in reads:
             for cols, poly in self.content[read.row].items():
                 part = self.algebra.scale(read.coefficient, poly)
+                if read.constant is not None:
+                    part = self.algebra.multiply(read.constant, part)
                 if read.first:
                     part = self.algebra.multiply(self.algebra.inclusion(1, read.height), part)
                 self.accumulate(total, cols, part)
@@ -330,8 +367,11 @@ class _Proof:
 
     def decoded(self, placed: Placed) -> tuple[int, Dim]:
         """The node that the rows of an output hold over which tokens: for a part of a stack, the whole of it."""
-        spec = self.graph.nodes[placed.node]
-        if spec.op not in ("top", "bottom"):
+        part = part_of_stack(self.graph, placed.node)
+        spec = self.graph.nodes[placed.node if part is None else part]
+        if placed.negated != (part not in (None, placed.node)):
+            raise NotProved(f"output {placed.name} is read with the wrong sign")
+        if part is None:
             if placed.token:
                 raise NotProved(f"output {placed.name} is read from token {placed.token}")
             return placed.node, placed.shape[0 if placed.flipped else 1]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from dataclasses import replace
+from fractions import Fraction
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -20,10 +21,11 @@ from ..compiler.errors import AssumptionError, DivergenceWarning, InputError, Pr
 from ..compiler.graph import Node, evaluate
 from ..compiler.layout import Labels, Placed
 from ..compiler.ops import EXACT, FLOAT64
+from ..compiler.weights import FeedForwardWeights
 from ..proofs_check import exact
 from .checks import below_floor, check_facts, divergence
 from .inputs import Prepared, check_names, prepare
-from .model import FeedForward, Head, Layer, Transformer
+from .model import Attention, FeedForward, Head, Layer, Transformer
 from .structured import Structured
 from .views import LayerView, views
 
@@ -142,10 +144,11 @@ class Compiled:
     def rounding(self) -> float:
         """The largest relative error of a weight in float64 against its exact value."""
         errors = (
-            abs(float((b.coefficient - type(b.coefficient)(float(b.coefficient))) / b.coefficient))
+            abs(float((c - Fraction(float(c))) / c))
             for layer in self.artifact.unique_layers
             for matrix in layer.matrices
             for b in matrix.blocks
+            for c in ([b.coefficient] if not b.matrix else b.entries()[2])
         )
         return max(errors, default=0.0)
 
@@ -155,16 +158,18 @@ class Compiled:
 
     @property
     def attention(self) -> str:
+        """ "linear", "relu" or "softmax"."""
         return self.arch.attention
 
     @property
     def attention_scale(self) -> float:
-        return self.arch.scale
+        """The number in front of all heads."""
+        return float(self.arch.factor(self.artifact.graph.sizes))
 
     @property
     def key_mask(self) -> np.ndarray:
-        """1 for tokens that may be keys: all of them, shape (n_tokens,)."""
-        return np.ones(self.n_tokens)
+        """1 for tokens that may be keys, 0 for others, shape (n_tokens,)."""
+        return (np.arange(self.n_tokens) < self.arch.keys(self.artifact.graph.sizes, self.n_tokens)).astype(float)
 
     @property
     def rows(self) -> list[Labels]:
@@ -179,12 +184,22 @@ class Compiled:
         stored = self.artifact.unique_layers if tied else list(self.artifact.layers)
         layers = [
             Layer(
-                [Head(head.W_V.dense(), head.W_K.dense(), head.W_Q.dense(), dtype) for head in layer.heads],
-                None if layer.ffn is None else FeedForward(layer.ffn.W_1.dense(), layer.ffn.W_2.dense(), dtype),
+                [Head(head.W_V.dense(), head.W_K.dense(), head.W_Q.dense(), dtype, self._attention) for head in layer.heads],
+                None if layer.ffn is None else self._feed_forward(layer.ffn, dtype),
+                self._attention.scale,
             )
             for layer in stored
         ]
         return Transformer(layers, self.artifact.order if tied else None)
+
+    @property
+    def _attention(self) -> Attention:
+        keys = self.arch.keys(self.artifact.graph.sizes, self.n_tokens)
+        return Attention(self.attention, keys if keys < self.n_tokens else None, self.arch.causal, self.attention_scale)
+
+    def _feed_forward(self, ffn: FeedForwardWeights, dtype: torch.dtype) -> FeedForward:
+        gate = None if ffn.W_3 is None else ffn.W_3.dense()
+        return FeedForward(ffn.W_1.dense(), ffn.W_2.dense(), dtype, self.arch.ffn or "relu", gate)
 
     @cached_property
     def structured(self) -> Structured:
@@ -204,7 +219,9 @@ class Compiled:
         for placed in self.artifact.encoding:
             support[placed.row : placed.row + placed.height] = [placed.width] * placed.height
         identities = tuple((p.row, p.height) for p in self.artifact.encoding if p.kind == "eye")
-        return Structured(self.artifact.layers, self.d_model, self.n_tokens, support, identities, needed)
+        return Structured(
+            self.artifact.layers, self.d_model, self.n_tokens, support, identities, needed, self._attention, self.arch.ffn
+        )
 
     @cached_property
     def _dense(self) -> dict[torch.dtype, Transformer]:
@@ -328,6 +345,7 @@ class Compiled:
         out = {}
         for p in self.artifact.decoding:
             value = read[p.name].mT if p.flipped else read[p.name]
+            value = -value if p.negated else value
             out[p.name] = value if ndim[p.name] == 2 else value[..., 0] if ndim[p.name] == 1 else value[..., 0, 0]
         return out
 

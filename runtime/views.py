@@ -29,7 +29,8 @@ class HeadView:
 
 
 class FeedForwardView:
-    """The matrices of a layer's feed-forward part, dense: W_1 (units, d_model), W_2 (d_model, units)."""
+    """The matrices of a layer's feed-forward part, dense: W_1 (units, d_model), W_2 (d_model, units); W_3 like W_1 where the
+    architecture has a gate, else None."""
 
     def __init__(self, weights: FeedForwardWeights, rational: bool) -> None:
         self.weights, self._rational = weights, rational
@@ -41,6 +42,12 @@ class FeedForwardView:
     @property
     def W_2(self) -> np.ndarray:
         return self.weights.W_2.exact() if self._rational else self.weights.W_2.dense()
+
+    @property
+    def W_3(self) -> np.ndarray | None:
+        if self.weights.W_3 is None:
+            return None
+        return self.weights.W_3.exact() if self._rational else self.weights.W_3.dense()
 
 
 @dataclass(frozen=True)

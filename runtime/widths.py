@@ -27,16 +27,17 @@ def restricted(matrix: BlockMatrix, rows: list[tuple[int, int]], cols: list[tupl
     row_at, col_at = places(rows, matrix.shape[0]), places(cols, matrix.shape[1])
     out = np.zeros((int((row_at >= 0).sum()), int((col_at >= 0).sum())))
     for b in matrix.blocks:
-        index = np.arange(b.size)
-        out[row_at[b.row + index], col_at[b.col + index * (not b.column)]] += float(b.coefficient)
+        at, of, values = b.entries()
+        out[row_at[at], col_at[of]] += values.astype(float)
     return torch.from_numpy(out)
 
 
 def computed_widths(
-    layers: tuple[LayerWeights, ...], support: list[int], needed: list[int]
+    layers: tuple[LayerWeights, ...], support: list[int], needed: list[int], keys: int, everywhere: int = 0
 ) -> tuple[list[list[int]], list[list[int]]]:
     """How many leading tokens of every row are computed, those that can be nonzero and are read later: at every boundary,
-    and in every layer between attention and the feed-forward part."""
+    and in every layer between attention and the feed-forward part. keys: the tokens that heads sum over at most;
+    everywhere: the number of tokens where heads write to all of them, also where Q is zero (softmax), else 0."""
 
     def widest(widths: list[int], blocks: tuple[Block, ...]) -> int:
         return max((max(widths[b.col : b.col + b.width]) for b in blocks), default=0)
@@ -51,10 +52,10 @@ def computed_widths(
     for layer in layers:
         grown = list(supports[-1])
         for head in layer.heads:
-            raised(grown, head.W_V.blocks, widest(supports[-1], head.W_Q.blocks))
+            raised(grown, head.W_V.blocks, max(everywhere, widest(supports[-1], head.W_Q.blocks)))
         between.append(list(grown))
         if layer.ffn is not None:
-            raised(grown, layer.ffn.W_2.blocks, widest(between[-1], layer.ffn.W_1.blocks))
+            raised(grown, layer.ffn.W_2.blocks, widest(between[-1], layer.ffn.reads))
         supports.append(grown)
     wanted: list[list[int]] = [list(needed)]
     inside: list[list[int]] = []
@@ -62,12 +63,12 @@ def computed_widths(
         after = list(wanted[0])
         if layer.ffn is not None:
             columns = max((max(wanted[0][b.row : b.row + b.size]) for b in layer.ffn.W_2.blocks), default=0)
-            raised(after, layer.ffn.W_1.blocks, columns, read=True)
+            raised(after, layer.ffn.reads, columns, read=True)
         inside.insert(0, after)
         before = list(after)
         for head in layer.heads:
             columns = max((max(after[b.row : b.row + b.size]) for b in head.W_V.blocks), default=0)
-            tokens = min(widest(widths, head.W_V.blocks), widest(widths, head.W_K.blocks))
+            tokens = min(keys, widest(widths, head.W_V.blocks), everywhere or widest(widths, head.W_K.blocks))
             for blocks, width in ((head.W_Q.blocks, columns), (head.W_V.blocks, tokens), (head.W_K.blocks, tokens)):
                 raised(before, blocks, width, read=True)
         wanted.insert(0, before)

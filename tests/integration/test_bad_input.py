@@ -351,9 +351,12 @@ def test_annotations_that_are_no_dimensions_are_refused(build) -> None:
 
 def test_an_architecture_without_a_lowering_is_refused() -> None:
     for arch in (
-        hw.Architecture("soft", attention="softmax"),
+        hw.Architecture("soft", attention="soft"),
         hw.Architecture("scaled", scale=0.5),
+        hw.Architecture("over k", scale="1/k"),
+        hw.Architecture("masked", key_mask="k"),
         hw.Architecture("gated", ffn="glu"),
+        hw.Architecture("causal", causal=True),
     ):
         with pytest.raises(hw.ArchitectureError, match=arch.name) as caught:
             hw.compile(regression, dims=DIMS, steps=1, arch=arch)
