@@ -27,6 +27,7 @@ from .dims import Dim, size_of
 from .errors import ArchitectureError
 from .ir import Alternatives, Copy, Form, Layout, Plan, Ref, Schedule, Slot, SlotTerm, SlotUnits, Term, whole
 from .place import identity_copy, is_identity, sums_over_keys
+from .sums import SUM
 from .units import Units, linear_units
 
 #: Units that subtract a block of rows from itself.
@@ -104,6 +105,12 @@ def allocate(plan: Schedule, habits: Habits) -> Layout:
                     fix="multiply by an input of its own, such as A, where the first rows Z[:n] of a stack stand twice",
                 ) from found
             must_be_clean |= found.copies
+
+
+def _plus(form: tuple[tuple[Ref, Fraction], ...], ref: Ref, c: Fraction) -> tuple[tuple[Ref, Fraction], ...]:
+    total = dict(form)
+    total[ref] = total.get(ref, Fraction(0)) + c
+    return tuple((r, factor) for r, factor in total.items() if factor)
 
 
 class _Leftovers(Exception):
@@ -191,9 +198,12 @@ class _Allocation:
         args = tuple(tuple((self.ref(c), factor) for factor, c in form) for form in local.args)
         bias = None if local.bias is None else self.ref(local.bias[0][1])
         slot = min(dead)[2] if dead else self.new_slot(copy)
-        if dead:
+        if dead and min(dead)[0] and local.units == SUM:  # what the slot holds now is a term of the sum, perhaps
+            args = (_plus(args[0], Ref(slot), Fraction(-1)),)
+        elif dead:
             self.erase_by_units(slot, number if min(dead)[0] else number - 1)
-        self.units[number - 1].append(SlotUnits(slot, args, bias, local.units))
+        if local.units != SUM or args[0]:
+            self.units[number - 1].append(SlotUnits(slot, args, bias, local.units))
         self.occupy(slot, copy)
 
     def erase_by_units(self, slot: Slot, latest: int) -> None:

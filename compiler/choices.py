@@ -16,6 +16,7 @@ class Choices:
     added to others), or "all";
     parts: the most factors that a cut may have (2 avoids columns, 3 is shallowest);
     fold: constants that multiply rows become a part of the weights (else they are stored);
+    sums: what adds copies of rows: "attention", or units ("units", "scaled": see `sums`);
     apart: the first rows of an encoded stack are encoded once more, alone: they are zero on the other tokens.
     """
 
@@ -25,6 +26,7 @@ class Choices:
     parts: int = 3
     fold: bool = False
     apart: bool = False
+    sums: str = "attention"
     max_terms: int = 24  # times ten with inline="all"
     max_degree: int = 27
 

@@ -30,7 +30,7 @@ from .place import Taste, place
 from .schedule import schedule
 from .select import select
 from .tolerances import lower_within
-from .weights import Matrix, build_layer, slot_starts
+from .weights import Matrix, build_layer, slot_starts, with_both_signs
 
 #: What each goal minimises, most important first. "balanced" keeps the values that the user named; the others also
 #: look through them where that saves layers, at the price of more heads and rows.
@@ -112,7 +112,7 @@ def compile_graph(
         check_graph(graph)
     machine = Machine.of(architecture)
     look_through = ("minor",) if optimize == "balanced" else ("all", "minor")
-    plans = list(distinct_plans(graph, look_through, apart=machine.keys is None and cuts_inputs(graph)))
+    plans = list(distinct_plans(graph, look_through, machine.keys is None and cuts_inputs(graph), machine.by_units))
     if GOALS[optimize][0] == "depth":
         fewest = min(map(depth_of, plans))
         plans = [plan for plan in plans if depth_of(plan) == fewest]
@@ -240,14 +240,18 @@ def cuts_inputs(graph: Graph) -> bool:
     return any(graph.nodes[index].op == "vstack" for index in cut)
 
 
-def distinct_plans(graph: Graph, look_through: tuple[str, ...], apart: bool = False) -> Iterator[Plan]:
-    """Every selection worth trying; see `Choices`. apart: also with the first rows of stacks encoded alone."""
+def distinct_plans(
+    graph: Graph, look_through: tuple[str, ...], apart: bool = False, by_units: bool = False
+) -> Iterator[Plan]:
+    """Every selection worth trying; see `Choices`. apart: also with the first rows of stacks encoded alone. by_units: also
+    with copies of rows made by units."""
     seen = set()
     fold = (False, True) if any(graph.nodes[index].op == "constant" for index in live_nodes(graph)) else (False,)
     alone = (False, True) if apart else (False,)
-    choices = product(("shared", "named", "either", "carried"), (True, False), look_through, (3, 2), fold, alone)
+    sums = ("attention", "scaled", "units") if by_units else ("attention",)
+    choices = product(("shared", "named", "either", "carried"), (True, False), look_through, (3, 2), fold, alone, sums)
     if len(live_nodes(graph)) > LONG:  # one way of each kind: the others differ by little and cost much here
-        choices = product(("shared", "named", "carried"), (True,), look_through[-1:], (3,), fold, alone)
+        choices = product(("shared", "named", "carried"), (True,), look_through[-1:], (3,), fold, alone, sums)
     for way in choices:
         plan = select(graph, Choices(*way))
         signature = (plan.folded, *((v.name, v.shape, v.level, str(v.poly), str(v.args)) for v in plan.values.values()))
@@ -317,6 +321,8 @@ def emit(graph: Graph, architecture: Architecture, best: Compilation) -> Artifac
         kind: build_layer(*kind, starts, max(d_model, 1), graph.sizes, constants, 1 / architecture.factor(graph.sizes))
         for kind in dict.fromkeys(kinds)
     }
+    if architecture.attention == "relu":
+        distinct = {kind: with_both_signs(layer) for kind, layer in distinct.items()}
     encoding, n_tokens = place_inputs(layout, starts)
     return Artifact(
         graph,

@@ -158,6 +158,18 @@ def build_layer(
     return LayerWeights(tuple(map(builder.head, heads)), _build_units(local, starts, d_model, sizes) if local else None)
 
 
+def with_both_signs(layer: LayerWeights) -> LayerWeights:
+    """The layer for ReLU attention: relu(z) − relu(−z) = z, so every head becomes two."""
+    heads = []
+    for head in layer.heads:
+        heads += [head, HeadWeights(_negated(head.W_V), head.W_K, _negated(head.W_Q))]
+    return replace(layer, heads=tuple(heads))
+
+
+def _negated(matrix: BlockMatrix) -> BlockMatrix:
+    return replace(matrix, blocks=tuple(replace(b, coefficient=-b.coefficient) for b in matrix.blocks))
+
+
 def _build_units(
     local: tuple[SlotUnits, ...], starts: Mapping[Slot, int], d_model: int, sizes: Mapping[str, int]
 ) -> FeedForwardWeights:

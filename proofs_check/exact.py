@@ -42,6 +42,10 @@ def run(artifact: Artifact, H: np.ndarray, arithmetic: Arithmetic) -> np.ndarray
         total = H
         for head in layer.heads:
             V, K, Q = (apply(matrix, H, arithmetic) for matrix in head.matrices)
+            if arch.attention != "linear":
+                added = attend_by_scores(V[:, :n_keys], K[:, :n_keys], Q, arch.attention, arithmetic)
+                total = arithmetic.reduce(total + arithmetic.scale(added, factor))
+                continue
             # zero rows and zero tokens take no part in the products
             used = np.flatnonzero((K != 0).any(axis=1) & (Q != 0).any(axis=1))
             written = np.flatnonzero((V != 0).any(axis=1))
@@ -57,6 +61,17 @@ def run(artifact: Artifact, H: np.ndarray, arithmetic: Arithmetic) -> np.ndarray
             total = arithmetic.reduce(total + update)
         H = total
     return H
+
+
+def attend_by_scores(V: np.ndarray, K: np.ndarray, Q: np.ndarray, kind: str, arithmetic: Arithmetic) -> np.ndarray:
+    """V f(Kᵀ Q), f relu, or softmax where all scores are 0: it has no other values that are rational."""
+    scores = arithmetic.matmul(K.T, Q)
+    if kind == "relu":
+        return arithmetic.matmul(V, arithmetic.relu(scores))
+    if scores.any():
+        raise ValueError("softmax of scores that are not 0 has no exact value")
+    ones = arithmetic.ones(scores.shape)
+    return arithmetic.matmul(V, arithmetic.scale(ones, Fraction(1, len(scores))))
 
 
 def encode(artifact: Artifact, inputs: Mapping[str, np.ndarray], arithmetic: Arithmetic) -> np.ndarray:

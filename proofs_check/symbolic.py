@@ -23,6 +23,7 @@ from .contents import Content, NotProved, Read
 from .exact import wrong_encoding
 from .feed_forward import interpret_units, units_polynomial
 from .relu_sums import ReluSums
+from .scores import linear_heads
 
 _MAX_TERMS = 2_000
 
@@ -143,7 +144,7 @@ class _Proof:
             hints.setdefault((hint.boundary, hint.local), []).append(hint)
         for number, layer in enumerate(self.artifact.layers, start=1):
             new = {row: dict(content) for row, content in self.content.items()}
-            for head in layer.heads:
+            for head in linear_heads(layer.heads, self.artifact.architecture, number):
                 self.apply(head, new, number)
             self.content = new
             for hint in hints.get((number, False), []):
