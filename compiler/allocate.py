@@ -42,7 +42,8 @@ class Habits:
     over_own: prefer to write a sum over one of its own dying terms;
     twins: encode an input twice where a sum can then be written over it;
     by_height: clear a slot with the identity of its height where there is one: all tokens at once;
-    by_units: clear rows by feed-forward units, though the program has none.
+    by_units: clear rows by feed-forward units, though the program has none;
+    units_clear: whether units can clear rows (those that only multiply cannot).
     """
 
     early_erase: bool = False
@@ -50,6 +51,7 @@ class Habits:
     twins: bool = False
     by_height: bool = False
     by_units: bool = False
+    units_clear: bool = True
 
 
 def may_use_twins(plan: Schedule) -> bool:
@@ -141,7 +143,7 @@ class _Allocation:
         self.slot_of: dict[Copy, Slot] = {}
         self.layers: list[list[Alternatives]] = [[] for _ in range(plan.depth)]
         self.units: list[list[SlotUnits]] = [[] for _ in range(plan.depth)]
-        self.by_units = habits.by_units or bool(self.placement.local)  # how rows are cleared
+        self.by_units = habits.units_clear and (habits.by_units or bool(self.placement.local))  # how rows are cleared
 
     def layout(self) -> Layout:
         for copy in self.placement.encoded:
@@ -189,7 +191,8 @@ class _Allocation:
         dead = [
             (state.last_time > 2 * number - 2, slot.number, slot)
             for slot, state in self.states.items()
-            if slot.height == copy.rows
+            if self.by_units
+            and slot.height == copy.rows
             and state.owner is not None
             and 0 < state.last_time <= 2 * number
             and not is_identity(state.owner)

@@ -56,10 +56,10 @@ class Architecture:
 LINEAR = Architecture("linear")
 
 #: Linear attention alone: eq. (3.1a).
-LINEAR_ATTENTION = Architecture("linear attention only", ffn=None)
+LINEAR_ATTENTION = Architecture("linear attention", ffn=None)
 
 #: Masked linear attention with scale 1/n, alone: Ahn et al. (2023), eq. (3) and (4); queries are on tokens of their own.
-MASKED_ATTENTION = Architecture("masked attention only", scale="1/n", ffn=None, key_mask="n")
+MASKED_ATTENTION = Architecture("masked attention", scale="1/n", ffn=None, key_mask="n")
 
 #: The same with a ReLU feed-forward part.
 MASKED = Architecture("masked", scale="1/n", key_mask="n")
@@ -93,6 +93,8 @@ def check_legal(graph: Graph, architecture: Architecture) -> None:
     live = live_nodes(graph)
     if architecture.causal:
         _refuse_products(graph, live, _CAUSAL, "leave causal=False, and keep queries out of the sums with key_mask")
+    if architecture.attention == "softmax":
+        _refuse_products(graph, live, _SOFTMAX, "choose linear or ReLU attention, such as hw.MASKED or hw.RELU_ATTENTION")
     bad = [index for index in live if OPS[graph.nodes[index].op].role == "positionwise"]
     if not bad or architecture.ffn is not None:
         return
@@ -112,6 +114,12 @@ def check_legal(graph: Graph, architecture: Architecture) -> None:
 _CAUSAL = (
     "under a causal mask a token's sums end with the token itself, so that a matrix product, a sum over all tokens, is "
     "complete on the last token only"
+)
+
+
+_SOFTMAX = (
+    "softmax attention takes averages with positive weights that add up to 1: no finite weights make it multiply two matrices "
+    "of data, and headwright compiles what is exact"
 )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from operator import mul
 from typing import Any
 
 import numpy as np
@@ -41,7 +42,7 @@ class Constant:
 @dataclass(frozen=True)
 class Arithmetic:
     """A number system for numpy arrays: its dtype, how exact arrays enter it (`array`), products with a rational
-    (`scale`), matrix products, max(0, ·) (`relu`), and the normal form of a sum (`reduce`)."""
+    (`scale`), matrix products, max(0, ·) (`relu`), the normal form of a sum (`reduce`), entrywise products (`times`)."""
 
     name: str
     dtype: type
@@ -50,6 +51,7 @@ class Arithmetic:
     matmul: Callable[[np.ndarray, np.ndarray], np.ndarray]
     relu: Callable[[np.ndarray], np.ndarray]
     reduce: Callable[[np.ndarray], np.ndarray] = lambda value: value
+    times: Callable[[np.ndarray, np.ndarray], np.ndarray] = mul
 
     def ones(self, shape: tuple[int, ...]) -> np.ndarray:
         return self.array(np.ones(shape, dtype=int).astype(object))
@@ -123,8 +125,8 @@ def _scale(args: Sequence[Any], node: Any, _: Mapping[str, int], arithmetic: Ari
     return arithmetic.scale(args[0], node.attr)
 
 
-def _times(args: Sequence[Any], *_: Any) -> Any:
-    return args[0] * args[1]
+def _times(args: Sequence[Any], _: Any, __: Mapping[str, int], arithmetic: Arithmetic) -> Any:
+    return arithmetic.times(args[0], args[1])
 
 
 def _spread(args: Sequence[Any], node: Any, sizes: Mapping[str, int], arithmetic: Arithmetic) -> Any:

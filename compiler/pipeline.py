@@ -27,6 +27,7 @@ from .layout import label_rows, place_inputs, place_outputs
 from .merge import merge
 from .ops import OPS
 from .place import Taste, place
+from .polynomials import EXACTLY, lower_exactly
 from .schedule import schedule
 from .select import select
 from .tolerances import lower_within
@@ -108,7 +109,7 @@ def compile_graph(
     check_legal(graph, architecture)
     lowered = None
     if any(OPS[graph.nodes[index].op].role == "positionwise" for index in live_nodes(graph)):
-        graph, lowered = lower_graph(graph, tol)
+        graph, lowered = lower_graph(graph, tol, architecture)
         check_graph(graph)
     machine = Machine.of(architecture)
     look_through = ("minor",) if optimize == "balanced" else ("all", "minor")
@@ -138,25 +139,31 @@ def compile_graph(
         exact = fewest_rows(plans, best.plan, best.costs()["rows"], deep, trial.lay_out_all, seconds_left)
     best = trial.chosen
     check_range(graph, best)
-    proven = *exact.proven(best.plan, best.costs()["rows"]), *heads_proven(best)
+    proven = exact.proven(best.plan, best.costs()["rows"])
+    proven += heads_proven(best) if architecture.attention == "linear" else ()
     search = Search(optimize, trial.tried, finished and exact.finished, exact.engine, exact.note, proven)
     return replace(emit(graph, architecture, best), search=search, lowered=lowered)
 
 
 @dataclass(frozen=True)
 class Machine:
-    """What layouts have to know of an architecture: the key mask, and whether rows are cleared by units."""
+    """What layouts have to know of an architecture: the key mask, whether rows are cleared by units also where the program
+    has none, whether units can do so, and whether heads multiply (else nothing is left to them)."""
 
     keys: Dim | None
     by_units: bool
+    units_clear: bool
+    multiplies: bool = True
 
     @staticmethod
     def of(architecture: Architecture) -> Machine:
-        return Machine(architecture.key_mask, architecture.ffn == "relu" and not architecture.plain)
+        relu = architecture.ffn == "relu"
+        multiplies = architecture.attention != "softmax" and not architecture.causal
+        return Machine(architecture.key_mask, relu and not architecture.plain, relu, multiplies)
 
 
 #: Eq. (3.1).
-PLAIN = Machine(None, False)
+PLAIN = Machine(None, False, True)
 
 
 @dataclass
@@ -190,6 +197,11 @@ class Trial:
             self.refused = error
             return False
         candidate = Compilation(layout, tuple(self.merged(terms) for terms in layout.layers))
+        if any(candidate.heads) and not self.machine.multiplies:
+            what = f"{candidate.plan.graph.name}: rows would be copied or cleared by attention"
+            rule = "on this architecture heads multiply no matrices exactly, also not by an identity"
+            self.refused = ArchitectureError(what, rule=rule, fix="choose an architecture with ReLU units or linear attention")
+            return False
         if self.best is not None and key(candidate, self.goal, self.within) >= key(self.best, self.goal, self.within):
             return False
         self.best = candidate
@@ -201,9 +213,12 @@ class Trial:
         return self.chosen.costs()["rows"] if any(better) else None
 
 
-def lower_graph(graph: Graph, tol: Fraction | None) -> tuple[Graph, Lowering]:
+def lower_graph(graph: Graph, tol: Fraction | None, architecture: Architecture) -> tuple[Graph, Lowering]:
     """What the layers compute exactly in place of the program, and how the two belong together."""
-    found, tolerances = lower_within(graph, tol)
+    if architecture.ffn in ("gate", "relu2"):
+        found, tolerances = lower_exactly(graph, architecture.ffn), EXACTLY
+    else:
+        found, tolerances = lower_within(graph, tol)
     assumed = len(found.ideal.facts) - len(graph.facts)
     errors = found.output_errors
     return found.graph, Lowering(
@@ -286,7 +301,8 @@ def schedules(plan: Plan, machine: Machine) -> Iterator[Schedule]:
 def habits_for(scheduled: Schedule, machine: Machine = PLAIN, by_height: tuple[bool, ...] = (False,)) -> list[Habits]:
     """Every way of allocating that makes a difference."""
     twins = (False, True) if may_use_twins(scheduled) else (False,)
-    return [Habits(*way, machine.by_units) for way in product((False, True), (False, True), twins, by_height)]
+    ways = product((False, True), (False, True), twins, by_height)
+    return [Habits(*way, machine.by_units, machine.units_clear) for way in ways]
 
 
 def heads_proven(best: Compilation) -> tuple[Proven, ...]:

@@ -176,20 +176,29 @@ def _build_units(
     """All units of a layer below each other: every unit once for each row of its target."""
     first: list[Block] = []
     second: list[Block] = []
+    third: list[Block] = []
     at = 0
+
+    def read(ref: Ref, c: Fraction, target: Slot) -> Block:
+        height = size_of(target.height, sizes)
+        column = size_of(ref.height, sizes) == 1 and ref.height != target.height
+        return Block(at, starts[ref.slot], height, c, target.height, column)
+
     for entry in local:
         height = size_of(entry.target.height, sizes)
         for unit in entry.units.units:
             reads = [(ref, c * f) for c, arg in zip(unit.coefficients, entry.args, strict=True) for ref, f in arg if c]
             if unit.bias and entry.bias is not None:
                 reads.append((entry.bias, unit.bias))
-            for ref, c in reads:
-                column = size_of(ref.height, sizes) == 1 and ref.height != entry.target.height
-                first.append(Block(at, starts[ref.slot], height, c, entry.target.height, column))
+            gates = [(ref, c * f) for c, arg in zip(unit.gate, entry.args, strict=False) for ref, f in arg if c]
+            first += [read(ref, c, entry.target) for ref, c in reads]
+            third += [read(ref, c, entry.target) for ref, c in gates]
             second.append(Block(starts[entry.target], at, height, unit.weight, entry.target.height))
             at += height
     return FeedForwardWeights(
-        BlockMatrix(d_model, tuple(sorted(first)), height=at), BlockMatrix(d_model, tuple(sorted(second)), width=at)
+        BlockMatrix(d_model, tuple(sorted(first)), height=at),
+        BlockMatrix(d_model, tuple(sorted(second)), width=at),
+        BlockMatrix(d_model, tuple(sorted(third)), height=at) if third else None,
     )
 
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 from fractions import Fraction
 from itertools import pairwise
 
+import sympy
+
 from ..compiler.approximate.prove import NotProved, prove
 from ..compiler.approximate.ridge import scaled_fit
 from ..compiler.approximate.scalar_function import ApproximationError, ScalarFunction
@@ -19,6 +21,7 @@ from ..compiler.graph import Fact, Graph
 from ..compiler.lower import lower
 from ..compiler.lowered import Approximation
 from ..compiler.pointwise import function_from_text
+from ..compiler.polynomials import lower_exactly
 from ..compiler.units import Units
 from .certificate import Claim, Proved, Refuted, Unknown, Verdict
 
@@ -33,9 +36,13 @@ def approximation_claims(artifact: Artifact) -> list[Claim]:
     for approximation in artifact.lowered.approximations:
         units = artifact.graph.nodes[approximation.node].attr
         key = (units, approximation.domain, approximation.expression)
-        if key in seen or not approximation.bound:
+        if key in seen or not (approximation.bound or approximation.kind == "polynomial"):
             continue
         seen.add(key)
+        if approximation.kind == "polynomial":
+            statement = f"{len(units.units)} units are {approximation.expression}, exactly: {approximation.text}"
+            claims.append(Claim("approximation", statement, check_approximation(units, approximation)))
+            continue
         span = " × ".join(f"[{_show(lo, '-')}, {_show(hi, '')}]" for lo, hi in approximation.domain)
         statement = f"{len(units.units)} units are within {float(approximation.bound):.3g} of {approximation.text} on {span}"
         claims.append(Claim("approximation", statement, check_approximation(units, approximation)))
@@ -47,7 +54,11 @@ def error_claims(artifact: Artifact) -> list[Claim]:
     graph that the weights compute; errors of the fits are carried through sums and products by norms."""
     if artifact.lowered is None:
         return []
-    again = lower(artifact.lowered.traced, artifact.lowered.tolerances)
+    kind = artifact.architecture.ffn
+    if kind in ("gate", "relu2"):
+        again = lower_exactly(artifact.lowered.traced, kind)
+    else:
+        again = lower(artifact.lowered.traced, artifact.lowered.tolerances)
     same = again.graph == artifact.graph and again.ideal == artifact.lowered.ideal
     claims = []
     for name, error in again.output_errors.items():
@@ -62,8 +73,9 @@ def error_claims(artifact: Artifact) -> list[Claim]:
         elif error > stated:
             verdict = Refuted(f"only {error:.6g} follows")
         else:
+            how = "bounds of the fits carried through the program by norms" if kind == "relu" else "every product is exact"
             given = "; ".join(_given(artifact.lowered.ideal, fact) for fact in artifact.lowered.ideal.facts)
-            verdict = Proved("bounds of the fits carried through the program by norms" + (f"; given {given}" if given else ""))
+            verdict = Proved(how + (f"; given {given}" if given else ""))
         claims.append(Claim("error", statement, verdict))
     return claims
 
@@ -91,6 +103,8 @@ def check_approximation(units: Units, approximation: Approximation) -> Verdict:
             return _check_function(units, approximation)
         if approximation.kind == "product":
             return _check_product(units, approximation)
+        if approximation.kind == "polynomial":
+            return _check_polynomial(units, approximation)
         if approximation.kind == "scaled":
             return _check_scaled(units, approximation)
     except NotProved as failure:
@@ -117,6 +131,33 @@ def _check_function(units: Units, approximation: Approximation) -> Verdict:
         worst = max(worst, bound)
         kinds += how
     return _verdict(worst, approximation.bound, kinds)
+
+
+def _check_polynomial(units: Units, approximation: Approximation) -> Verdict:
+    """Gates are expanded. Of squared ReLUs relu(z)² = ½ z² + ½ z |z|; the halves z |z| have to cancel."""
+    names = sympy.symbols("u v", real=True)[: len(approximation.domain)]
+    total, odd = sympy.Integer(0), dict[sympy.Expr, Fraction]()
+    for unit in units.units:
+        inside = sum((sympy.Rational(c) * x for c, x in zip(unit.coefficients, names, strict=True)), sympy.Rational(unit.bias))
+        if units.kind == "gate":
+            total += sympy.Rational(unit.weight) * inside * sum(
+                sympy.Rational(c) * x for c, x in zip(unit.gate, names, strict=True)
+            )  # fmt: skip
+            continue
+        if units.kind != "relu2":
+            return Unknown(f"{units.kind} units are no polynomial")
+        total += sympy.Rational(unit.weight) * inside**2 / 2
+        sign, key = (-1, -inside) if inside.as_coefficients_dict() and _leading(inside) < 0 else (1, inside)
+        odd[key] = odd.get(key, Fraction(0)) + sign * unit.weight
+    left = sympy.expand(total - sympy.sympify(approximation.expression, locals={str(x): x for x in names}))
+    if left != 0 or any(odd.values()):
+        return Refuted(f"the units minus {approximation.expression} leave {left}" if left != 0 else "z |z| is left of a unit")
+    return Proved("expanded by computer algebra")
+
+
+def _leading(form: sympy.Expr) -> sympy.Rational:
+    """The coefficient of the first symbol of a linear form."""
+    return form.coeff(min(form.free_symbols, key=str)) if form.free_symbols else form
 
 
 def _verdict(found: Fraction, stated: Fraction, kinds: list[str]) -> Verdict:

@@ -2,26 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from fractions import Fraction
 from itertools import pairwise
 from typing import Protocol
 
 from ..compiler.algebra import Algebra, Poly
-from ..compiler.dims import Dim, size_of
+from ..compiler.artifact import Artifact
+from ..compiler.dims import Dim, Shape, size_of
 from ..compiler.graph import Graph
 from ..compiler.weights import Block, FeedForwardWeights
 from .contents import Content, NotProved, Read
 from .relu_sums import ReluSums
 
 
+class Products(Protocol):
+    """Symbols for sums of entrywise products; see `entry_products`."""
+
+    written_out: Callable[[Poly], Poly]
+
+    def symbol(self, shape: Shape, terms: Iterable[tuple[Fraction, Poly, Poly]]) -> Poly: ...
+
+
 class Proof(Protocol):
     """What a proof in progress knows; see `symbolic`."""
 
+    artifact: Artifact
     graph: Graph
     algebra: Algebra
     heights: dict[int, Dim]
     content: dict[int, Content]
     relus: ReluSums
+
+    @property
+    def products(self) -> Products: ...
 
     def accumulate(self, content: Content, cols: Dim, poly: Poly) -> None: ...
     def combine(self, reads: list[Read]) -> Content: ...
@@ -67,12 +81,13 @@ def interpret_units(proof: Proof, ffn: FeedForwardWeights, number: int) -> None:
 
 def check_units(ffn: FeedForwardWeights, number: int) -> None:
     """Blocks of units are equal or apart: a block of W_1 that overlaps another in part would change units unseen."""
-    spans = sorted({(b.row, b.row + b.size) for b in ffn.W_1.blocks} | {(b.col, b.col + b.size) for b in ffn.W_2.blocks})
+    spans = sorted({(b.row, b.row + b.size) for b in ffn.reads} | {(b.col, b.col + b.size) for b in ffn.W_2.blocks})
     if any(stop > start for (_, stop), (start, _) in pairwise(spans)):
         raise NotProved(f"layer {number}: blocks of feed-forward units overlap in part")
     if any(block.column for block in ffn.W_2.blocks):
         raise NotProved(f"layer {number}: W_2 spreads a unit over several rows")
-    if spans and not (spans[0][0] >= 0 and spans[-1][1] <= ffn.W_1.shape[0] == ffn.W_2.shape[1]):
+    counts = {ffn.W_1.shape[0], ffn.W_2.shape[1], *([] if ffn.W_3 is None else [ffn.W_3.shape[0]])}
+    if len(counts) > 1 or (spans and not (spans[0][0] >= 0 and spans[-1][1] <= ffn.W_1.shape[0])):
         raise NotProved(f"layer {number}: W_1 and W_2 have different units")
 
 
@@ -89,16 +104,22 @@ def read_by_unit(proof: Proof, block: Block, height: Dim, number: int) -> Conten
     return {cols: proof.algebra.multiply(proof.column_of_ones(height), poly) for cols, poly in row.items()}
 
 
-def units_polynomial(proof: Proof, node: int) -> Poly:
-    """The normal form of a sum of units in the symbols proved so far."""
-    spec, algebra = proof.graph.nodes[node], proof.algebra
-    rows, cols = spec.shape
-    args = []
+def arguments(proof: Proof, node: int) -> list[Poly]:
+    """The arguments of units in the symbols proved so far, each of the shape of the result."""
+    spec, algebra, args = proof.graph.nodes[node], proof.algebra, []
+    cols = spec.shape[1]
     for arg in spec.args:
         poly = proof.expand(proof.polynomial(arg))
         if poly.shape != spec.shape:  # a column that stands for all columns
             poly = algebra.multiply(poly, algebra.transpose(proof.column_of_ones(cols)))
         args.append(poly)
+    return args
+
+
+def units_polynomial(proof: Proof, node: int, args: list[Poly]) -> Poly:
+    """The normal form of a sum of units from its arguments."""
+    spec, algebra = proof.graph.nodes[node], proof.algebra
+    rows, cols = spec.shape
     ones = algebra.multiply(proof.column_of_ones(rows), algebra.transpose(proof.column_of_ones(cols)))
     terms = []
     for unit in spec.attr.units:

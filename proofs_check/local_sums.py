@@ -59,12 +59,13 @@ def _rows(source: Source, height: int) -> slice:
     return slice(first, first + (1 if column else height))
 
 
-def local_sums(ffn: FeedForwardWeights | None) -> tuple[LocalSum, ...]:
-    """One entry for every block of rows that the units write, in the order of W_2's rows."""
+def local_sums(ffn: FeedForwardWeights | None, kind: str | None = "relu") -> tuple[LocalSum, ...]:
+    """One entry for every block of rows that the units write, in the order of W_2's rows. Units of other kinds than "relu"
+    are never linear."""
     if ffn is None:
         return ()
     reads: dict[tuple[int, int], dict[Source, Fraction]] = {}
-    for block in ffn.W_1.blocks:
+    for block in ffn.reads:
         inside = reads.setdefault((block.row, block.size), {})
         source = (block.col, block.column)
         inside[source] = inside.get(source, Fraction(0)) + block.coefficient
@@ -73,6 +74,8 @@ def local_sums(ffn: FeedForwardWeights | None) -> tuple[LocalSum, ...]:
         found = reads.get((block.col, block.size), {})
         inside_ = tuple(sorted((s, c) for s, c in found.items() if c))
         targets.setdefault((block.row, block.size), []).append((block.coefficient, inside_))
+    if kind != "relu":
+        return tuple(LocalSum(row, height, {}, tuple(units)) for (row, height), units in sorted(targets.items()))
     return tuple(_sum(row, height, units) for (row, height), units in sorted(targets.items()))
 
 

@@ -70,8 +70,9 @@ def lower_bounds(artifact: Artifact, degrees: Mapping[str, int | None] | None = 
     """
     degrees = exact_degree(artifact.graph) if degrees is None else degrees
     steps = steps_of(artifact)
-    by_degree = None if artifact.ffn_width else _by_degree(degrees)  # with units an output is no polynomial
-    found = [by_degree, _by_chain(artifact, steps), _by_map(artifact), _by_rank(artifact)]
+    by_degree = _by_degree(degrees, artifact) if artifact.lowered is None else None  # else an output is no polynomial
+    by_heads = [_by_map(artifact), _by_rank(artifact)] if artifact.architecture.attention == "linear" else []
+    found = [by_degree, _by_chain(artifact, steps), *by_heads]
     found += [bound for residual in artifact.graph.residuals for bound in stated_bounds(artifact.graph, residual)]
     found += [_by_blocks(artifact.graph), _by_entries(artifact), _by_liveness(artifact, steps)]
     return tuple(bound for bound in found if bound is not None)
@@ -121,13 +122,16 @@ def _short(value: Fraction | float) -> str:
 # -- for every plan ----------------------------------------------------------------------------------------------------
 
 
-def _by_degree(degrees: Mapping[str, int | None]) -> LowerBound | None:
-    """None where leading terms may cancel in every output."""
+def _by_degree(degrees: Mapping[str, int | None], artifact: Artifact) -> LowerBound | None:
+    """None where leading terms may cancel in every output. ReLUs change nothing: a layer with them is of degree 3 on every
+    piece, and a polynomial is its own piece."""
     degree = max((d for d in degrees.values() if d is not None), default=None)
     if degree is None:
         return None
     argument = f"⌈log₃ {show_degree(degree)}⌉: the output has that degree, and a layer at most triples a degree"
-    return LowerBound("layers", depth_lower_bound(degree), argument, "linear attention only; exact output", True)
+    bent = artifact.architecture.attention == "relu" or artifact.ffn_width
+    assumes = "linear or ReLU attention, ReLU units" if bent else "linear attention only"
+    return LowerBound("layers", depth_lower_bound(degree), argument, f"{assumes}; exact output", True)
 
 
 def show_degree(degree: int) -> str:

@@ -99,4 +99,4 @@ def _relu(a: np.ndarray) -> np.ndarray:
     return _scale((a + even) % _P, Fraction(1, 2))
 
 
-MODULAR = Arithmetic("integers modulo 2^61 − 1", np.uint64, _array, _scale, _matmul, _relu, lambda v: v % _P)
+MODULAR = Arithmetic("integers modulo 2^61 − 1", np.uint64, _array, _scale, _matmul, _relu, lambda v: v % _P, multiply)

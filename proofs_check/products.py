@@ -37,7 +37,7 @@ def products_of(layer: LayerWeights) -> dict[Product, Fraction]:
     total: dict[Product, Fraction] = {}
     for head in layer.heads:
         for b in _key_query(head):
-            for v in head.W_V.blocks:
+            for v in in_parts(head.W_V.blocks):
                 product = Product(v.row, v.col, v.size, b.row, b.col, b.size)
                 total[product] = total.get(product, Fraction(0)) + v.coefficient * b.coefficient
     return {product: c for product, c in total.items() if c}
@@ -46,13 +46,25 @@ def products_of(layer: LayerWeights) -> dict[Product, Fraction]:
 def _key_query(head: HeadWeights) -> list[Block]:
     """W_Kᵀ W_Q as blocks: a pair of blocks that share rows of the key space gives a block of that many rows."""
     pairs = []
-    for k in head.W_K.blocks:
-        for q in head.W_Q.blocks:
+    queries = in_parts(head.W_Q.blocks)
+    for k in in_parts(head.W_K.blocks):
+        for q in queries:
             start, stop = max(k.row, q.row), min(k.row + k.size, q.row + q.size)
             if start < stop:
                 corner = k.col + start - k.row, q.col + start - q.row
                 pairs.append(Block(*corner, stop - start, k.coefficient * q.coefficient))
     return pairs
+
+
+def in_parts(blocks: Iterable[Block]) -> list[Block]:
+    """The blocks, with those that hold a constant of the program taken apart into single entries."""
+    found = []
+    for block in blocks:
+        if block.matrix:
+            found += [Block(int(row), int(col), 1, c) for row, col, c in zip(*block.entries(), strict=True)]
+        else:
+            found.append(block)
+    return found
 
 
 # -- data flow ---------------------------------------------------------------------------------------------------------
@@ -77,7 +89,7 @@ class Step:
 def steps_of(artifact: Artifact) -> list[Step]:
     """Every layer as data flow, from the first to the last."""
     products = {layer: products_of(layer) for layer in artifact.unique_layers}
-    local = {layer: local_sums(layer.ffn) for layer in artifact.unique_layers}
+    local = {layer: local_sums(layer.ffn, artifact.architecture.ffn) for layer in artifact.unique_layers}
     filled = np.zeros(artifact.d_model, dtype=bool)
     for placed in artifact.encoding:
         filled[placed.row : placed.row + placed.height] |= placed.kind != "zeros"
@@ -190,7 +202,7 @@ def tensor_rank(layer: LayerWeights) -> int:
 
     On each diagonal, blocks are cut where another one begins or ends: the pieces are independent matrices.
     """
-    left = _in_pieces([head.W_V.blocks for head in layer.heads])
+    left = _in_pieces([in_parts(head.W_V.blocks) for head in layer.heads])
     right = _in_pieces([_key_query(head) for head in layer.heads])
     matrix: dict[Any, dict[Any, Fraction]] = {}
     for V, B in zip(left, right, strict=True):
@@ -231,7 +243,7 @@ def map_rank(layer: LayerWeights, d_model: int) -> int:
     read: dict[int, dict[int, Fraction]] = {}  # row of H → head → entry of (W_KᵀW_Q)ᵀ g
     for index, head in enumerate(layer.heads):
         transposed = [Block(b.col, b.row, b.size, b.coefficient) for b in _key_query(head)]
-        for target, blocks in ((written, head.W_V.blocks), (read, transposed)):
+        for target, blocks in ((written, in_parts(head.W_V.blocks)), (read, transposed)):
             for block in blocks:
                 for i in range(block.size):
                     entry = target.setdefault(block.row + i, {})

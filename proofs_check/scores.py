@@ -18,6 +18,8 @@ def linear_heads(heads: tuple[HeadWeights, ...], architecture: Architecture, num
     With ReLU attention, heads with the same scores up to their sign belong together: of Σ W_V relu(±z), the halves ½ W_V |z|
     must add up to nothing.
     """
+    if not heads:
+        return ()
     if architecture.causal or architecture.attention not in ("linear", "relu"):
         mask = " with a causal mask" if architecture.causal else ""
         raise NotProved(f"the proof does not know {architecture.attention} attention{mask}")

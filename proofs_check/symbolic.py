@@ -20,8 +20,9 @@ from ..compiler.layout import Placed
 from ..compiler.weights import Block, HeadWeights, Matrix
 from .certificate import Proved, Unknown, Verdict
 from .contents import Content, NotProved, Read
+from .entry_products import ProductSums
 from .exact import wrong_encoding
-from .feed_forward import interpret_units, units_polynomial
+from .local_proof import interpret_local, local_polynomial
 from .relu_sums import ReluSums
 from .scores import linear_heads
 
@@ -58,10 +59,10 @@ class _Proof:
         self.program: dict[int, Poly] = {}
         self.content: dict[int, Content] = {row: {} for row in self.heights}
         self.constants: dict[tuple[Matrix, Shape], Poly] = {}
-        for node, spec in enumerate(self.graph.nodes):
-            if spec.op == "constant":
-                self.leaf(node)
+        for node in (i for i, spec in enumerate(self.graph.nodes) if spec.op == "constant"):
+            self.leaf(node)
         self.relus = ReluSums(self.algebra, self.written_out)
+        self.products = ProductSums(self.algebra, self.written_out)
         self.ones: dict[Dim, int] = {}
         for placed in artifact.encoding:
             self.encode(placed)
@@ -69,8 +70,7 @@ class _Proof:
     def check_partition(self) -> None:
         rows = sorted((start, size_of(height, self.graph.sizes)) for start, height in self.heights.items())
         ends = [start + size for start, size in rows]
-        starts = [start for start, _ in rows] + [self.artifact.d_model]
-        if starts[0] != 0 or ends != starts[1:]:
+        if [0, *ends] != [*(start for start, _ in rows), self.artifact.d_model]:
             raise NotProved("the row partition does not tile the residual stream")
         columns = {h.cols for h in self.artifact.hints}
         for dim in columns | {p.shape[0 if p.flipped else 1] for p in self.artifact.encoding + self.artifact.decoding}:
@@ -150,7 +150,7 @@ class _Proof:
             for hint in hints.get((number, False), []):
                 self.name(hint)
             if layer.ffn is not None:
-                interpret_units(self, layer.ffn, number)
+                interpret_local(self, layer.ffn, number)
             for hint in hints.get((number, True), []):
                 self.name(hint)
 
@@ -363,7 +363,7 @@ class _Proof:
                 raise NotProved(f"the polynomial of {self.graph.label(node)} has more than {_MAX_TERMS} terms")
             return algebra.multiply(*args)
         if spec.op == "units":
-            return units_polynomial(self, node)
+            return local_polynomial(self, node)
         raise NotProved(f"{spec.op} is not algebraic")
 
     def decoded(self, placed: Placed) -> tuple[int, Dim]:

@@ -62,6 +62,7 @@ def build_parser() -> argparse.ArgumentParser:
     made.add_argument("name", metavar="NAME", help="a construction (see `headwright list`), or path/to/file.py:program_name")
     _settings(made)
     made.add_argument("--optimize", metavar="GOAL", help=f"what to minimise: {', '.join(GOALS)}")
+    made.add_argument("--arch", metavar="ARCH", help="the architecture: see `headwright explain --arch`")
     made.add_argument("-o", "--output", metavar="DIR", help="the folder to write; complete or absent at every moment")
     made.add_argument("--force", action="store_true", help="replace an earlier model folder")
 
@@ -88,10 +89,12 @@ def build_parser() -> argparse.ArgumentParser:
         "explain",
         commands.explain,
         "show, layer by layer, what every head computes and which rows hold what",
-        "headwright explain least_squares --set d=8 n=32 steps=6",
+        "headwright explain least_squares --set d=8 n=32 steps=6\n  headwright explain --arch",
     )
-    explained.add_argument("name", metavar="NAME|DIR", help=_SUBJECT)
+    explained.add_argument("name", metavar="NAME|DIR", nargs="?", help=_SUBJECT)
     _settings(explained)
+    listed = "on this architecture; without NAME, what it can express; without a name of its own, all of them"
+    explained.add_argument("--arch", metavar="ARCH", nargs="?", const="", help=listed)
 
     measured = _command(
         found,

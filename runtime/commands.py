@@ -14,12 +14,14 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from .. import constructions
+from ..compiler.architecture import ARCHITECTURES, Architecture
 from ..compiler.errors import CompileError, InputError
 from ..constructions.parameters import REQUIRED, Parameter
 from ..proofs_check.certificate import Proved
 from ..proofs_check.exact import exact_degree
 from . import atomic, checkpoint
 from .api import verify as verify_model
+from .architectures import by_name, to_json, to_text
 from .compiled import Compiled
 from .progress import stage, track
 from .subjects import all_subjects, compile_subject, describe, open_subject, parse_settings
@@ -86,7 +88,7 @@ def compile_model(arguments: argparse.Namespace) -> Result:
     if arguments.output is not None:  # before the work: a target that will be refused
         checkpoint.check_target(arguments.output, arguments.force)
     with stage(f"compiling {arguments.name}", quiet=arguments.json or not sys.stderr.isatty()):
-        model = compile_subject(arguments.name, settings, arguments.optimize)
+        model = compile_subject(arguments.name, settings, arguments.optimize, _arch(arguments))
     lines = [repr(model), *_sizes_text(model)]
     saved = None
     if arguments.output is not None:
@@ -233,9 +235,21 @@ def table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
 def explain(arguments: argparse.Namespace) -> Result:
     from .explain import explain_json, explain_text
 
-    _, model = open_subject(arguments.name, parse_settings(arguments.set), note)
+    if arguments.name is None:
+        if arguments.arch is None:
+            raise CompileError("explain needs a construction, a model folder or --arch", fix="headwright explain least_squares")
+        chosen = ARCHITECTURES if arguments.arch == "" else (by_name(arguments.arch),)
+        return Result(to_text(chosen), [to_json(a) for a in chosen])
+    _, model = open_subject(arguments.name, parse_settings(arguments.set), note, _arch(arguments))
     degrees = exact_degree(model.artifact.graph)
     return Result(explain_text(model.artifact, model.bounds, degrees), explain_json(model.artifact, model.bounds, degrees))
+
+
+def _arch(arguments: argparse.Namespace) -> Architecture | None:
+    """The architecture that --arch names; None where it is not given."""
+    if arguments.arch == "":
+        raise CompileError("--arch needs a name here", fix="`headwright explain --arch` lists them")
+    return None if arguments.arch is None else by_name(arguments.arch)
 
 
 def bench(arguments: argparse.Namespace) -> Result:

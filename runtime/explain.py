@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from textwrap import wrap
 from typing import Any
@@ -16,6 +16,7 @@ from ..proofs_check.bounds import Bounds
 from ..proofs_check.exact import depth_lower_bound
 from ..proofs_check.lower_bounds import LowerBound, best, lower_bounds
 from ..proofs_check.residual import state_residual
+from .architectures import attention_formula, unit_formula
 from .explain_units import explain_units, hint_name, units_lines, written
 
 
@@ -23,7 +24,8 @@ def explain_json(
     artifact: Artifact, bounds: Bounds | None, degrees: Mapping[str, int | None], extra: Sequence[LowerBound] = ()
 ) -> dict[str, Any]:
     """Everything `explain_text` prints, as plain data. `extra`: lower bounds that the program's problem has besides."""
-    degree = None if artifact.ffn_width else max((d for d in degrees.values() if d is not None), default=None)
+    known = [d for d in degrees.values() if d is not None]
+    degree = max(known, default=None) if artifact.lowered is None else None
     return {
         "program": artifact.graph.name,
         "sizes": dict(artifact.graph.sizes),
@@ -36,6 +38,7 @@ def explain_json(
         "n_parameters": artifact.n_parameters,
         "n_unique_parameters": artifact.n_unique_parameters,
         "nonzeros": artifact.nonzeros,
+        "polynomial": artifact.lowered is None,
         "degree": degree,
         "depth_lower_bound": None if degree is None else depth_lower_bound(degree),
         "lower_bounds": [asdict(bound) for bound in sorted([*lower_bounds(artifact, degrees), *extra], key=_kind)],
@@ -69,11 +72,12 @@ def explain_text(
     paper's and the lower bounds, each with its argument."""
     data = explain_json(artifact, bounds, degrees, extra)
     sizes = ", ".join(f"{name} = {size}" for name, size in data["sizes"].items())
-    title = f"{data['program']} ({sizes}) on {data['architecture']} attention"
+    architecture = artifact.architecture
+    title = f"{data['program']} ({sizes}) on {'masked ' if architecture.key_mask else ''}{architecture.attention} attention"
     if data["ffn_width"]:
-        title += " and units, eq. (3.1b): H ← H + Σ W_V H (W_K H)ᵀ (W_Q H), then H ← H + W_2 relu(W_1 H)"
-    else:
-        title += ": H ← H + Σ W_V H (W_K H)ᵀ (W_Q H)"
+        title += " and units, eq. (3.1b)" if architecture.plain and architecture.ffn == "relu" else " and units"
+    title += f": {attention_formula(architecture)}"
+    title += f", then {unit_formula(architecture)}" if data["ffn_width"] else ""
     lines = [title, ""]
     lines.append("input    " + _row_line(artifact.rows[0]))
     repeated = _repeats(artifact)
@@ -159,7 +163,7 @@ def _arguments(data: dict[str, Any], bounds: Sequence[LowerBound]) -> list[str]:
     for any_products, title in ((True, "lower bound: for every plan"), (False, "these products: for what was chosen")):
         text.append(title)
         if any_products and data["degree"] is None:
-            why = "with units an output is no polynomial" if data["ffn_width"] else "leading terms may cancel"
+            why = "leading terms may cancel" if data["polynomial"] else "with units an output is no polynomial"
             text.append(f"  layers: the degree is not known ({why})")
         for bound in bounds:
             if bound.any_products == any_products:
@@ -214,14 +218,22 @@ _Sum = list[tuple[Fraction, _Name]]
 
 
 def _head(artifact: Artifact, number: int, head: HeadWeights) -> dict[str, Any]:
+    architecture = artifact.architecture
     keys, queries = _by_row(head.W_K.blocks), _by_row(head.W_Q.blocks)
     K = [[_source(artifact, number, b) for b in keys[at]] for at in sorted(keys)]
     Q = [[_source(artifact, number, b) for b in queries[at]] for at in sorted(queries)]
     pieces = [_product(k, q) for k, q in zip(K, Q, strict=False)]
     right = _join(pieces)
     V = [(_target(artifact, number, b), *_source(artifact, number, b)) for b in head.W_V.blocks]
+    scale = architecture.factor(artifact.graph.sizes)
+
+    def added(c: Fraction, name: _Name) -> str:
+        if architecture.attention == "linear":
+            return _times(c * scale, name, pieces, right)
+        return f"{_join([(c * scale, name.plain)])} {architecture.attention}({right})"
+
     return {
-        "computes": [f"{target} += {_times(c, name, pieces, right)}" for target, c, name in V],
+        "computes": [f"{target} += {added(c, name)}" for target, c, name in V],
         "V": [f"{target} ← {_show([(c, name)])}" for target, c, name in V],
         "K": _stacked([_show(k) for k in K]),
         "Q": _stacked([_show(q) for q in Q]),
@@ -238,6 +250,10 @@ def _by_row(blocks: tuple[Block, ...]) -> dict[int, list[Block]]:
 def _source(artifact: Artifact, number: int, block: Block) -> tuple[Fraction, _Name]:
     """The name of what a block reads: a live value, the unit row e₁ᵀ of an identity, or what a dead value left."""
     symmetric = {hint.name for hint in artifact.hints if hint.symmetric}
+    if block.matrix:
+        c, read = _source(artifact, number, replace(block, size=block.width, matrix=()))
+        plain, flipped = _constant_names(artifact, block)
+        return c, _Name(f"{plain} {read.plain}", f"{read.transposed} {flipped}")
     for boundary in range(number - 1, -1, -1):
         for name, rows in artifact.rows[boundary].items():
             if rows.start == block.col and len(rows) == block.size:
@@ -249,6 +265,19 @@ def _source(artifact: Artifact, number: int, block: Block) -> tuple[Fraction, _N
                 return block.coefficient, _Name("e₁ᵀ", "e₁")
     name = f"rows {block.col}:{block.col + block.size}"
     return block.coefficient, _Name(name, f"({name})ᵀ")
+
+
+def _constant_names(artifact: Artifact, block: Block) -> tuple[str, str]:
+    """The program's name for a matrix in the weights, and for its transpose."""
+    for index, node in enumerate(artifact.graph.nodes):
+        if node.op == "constant":
+            rows = tuple(map(tuple, node.attr.array().tolist()))
+            name = artifact.graph.labels.get(index, f"C{index}")
+            if rows == block.matrix:
+                return name, name if node.attr.symmetric else f"{name}ᵀ"
+            if tuple(zip(*rows, strict=True)) == block.matrix:
+                return f"{name}ᵀ", name
+    return "C", "Cᵀ"
 
 
 def _target(artifact: Artifact, number: int, block: Block) -> str:

@@ -40,7 +40,7 @@ def explain_units(artifact: Artifact, number: int, before: Before) -> dict[str, 
         hint = written(artifact, number, row, local=False)
         return before(number, row, height)[0] if hint is None else hint_name(hint)
 
-    for entry in local_sums(ffn):
+    for entry in local_sums(ffn, artifact.architecture.ffn):
         if entry.own == -1:
             clears.append(name_of(entry.row, entry.height))
         if entry.units or any(source != (entry.row, False) for source in entry.linear) or entry.own != -1:

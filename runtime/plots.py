@@ -81,7 +81,8 @@ def plot_weights(model: Compiled, path: str | os.PathLike[str]) -> Path:
     if not heads:
         what = f"{model.name} has no layers with heads: there are no attention weights to draw"
         raise HeadwrightError(what, fix="draw its residual stream")
-    scale = SignedLog.over((b.coefficient for _, _, head in heads for m in head.matrices for b in m.blocks), decades=20)
+    found = (b.entries()[2] if b.matrix else [b.coefficient] for _, _, head in heads for m in head.matrices for b in m.blocks)
+    scale = SignedLog.over((c for values in found for c in values), decades=20)
     panel, gap, top, bottom, left, right = 2.9, 0.8, 1.75, 0.75, 1.75, 1.35
     width, height = left + 3 * panel + 2 * 1.0 + right, top + len(heads) * (panel + gap) - gap + bottom
     figure: Figure = figure_type(figsize=(width, height), dpi=120, facecolor="white")
@@ -194,10 +195,10 @@ def _draw_matrix(axes: Axes, matrix: BlockMatrix, scale: SignedLog) -> None:
     for b in matrix.blocks:
         shade = float(scale.shade(np.array([float(b.coefficient)]))[0])
         tint = "#d6604d" if shade > 0 else "#4393c3"
-        axes.add_patch(Rectangle((b.col, b.row), b.size, b.size, facecolor=tint, alpha=0.13, linewidth=0, zorder=1))
+        axes.add_patch(Rectangle((b.col, b.row), b.width, b.size, facecolor=tint, alpha=0.13, linewidth=0, zorder=1))
     shades = np.ma.masked_invalid(scale.shade(matrix.dense()))
     axes.imshow(shades, cmap=colours, vmin=-1, vmax=1, interpolation="nearest", extent=(0, size, size, 0), zorder=2)
-    for b in matrix.blocks:
+    for b in (b for b in matrix.blocks if not b.matrix):
         inside = b.size > 0.13 * size
         at_edge = b.col + b.size > 0.8 * size
         text = _number(float(b.coefficient))

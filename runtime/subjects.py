@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from .. import constructions
+from ..compiler.architecture import Architecture
 from ..compiler.errors import CompileError, HeadwrightError, InputError, Location, ProgramError
 from ..compiler.program import Program
 from ..constructions.parameters import REQUIRED, Parameter
@@ -78,18 +79,21 @@ def _array(file: str) -> np.ndarray:
     return loaded
 
 
-def compile_subject(name: str, settings: Mapping[str, Any], optimize: str | None) -> Compiled:
+def compile_subject(
+    name: str, settings: Mapping[str, Any], optimize: str | None, arch: Architecture | None = None
+) -> Compiled:
     """Compiles a construction, or `file.py:program`. Raises CompileError with the nearest names for an unknown one."""
     match = _USERS_PROGRAM.fullmatch(name)
+    chosen: dict[str, Any] = {} if arch is None else {"arch": arch}
     if match is None:
-        if optimize is None:
-            return constructions.get(name).compile(**settings)
-        return constructions.get(name).compile(optimize=optimize, **_without_clash(name, settings))
+        if optimize is not None:
+            chosen["optimize"] = optimize
+        return constructions.get(name).compile(**chosen, **_without_clash(name, settings))
     program = load_program(Path(match["file"]), match["name"])
     dims = {n: settings[n] for n in program.dimension_names() if n in settings}
     constants = {n: value for n, value in settings.items() if n not in dims}
     checked, goal = _without_clash(name, constants), optimize or "balanced"
-    return _in_users_code(Path(match["file"]), lambda: compile_program(program, dims=dims, optimize=goal, **checked))
+    return _in_users_code(Path(match["file"]), lambda: compile_program(program, dims=dims, optimize=goal, **chosen, **checked))
 
 
 def _without_clash(name: str, settings: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -140,18 +144,22 @@ def _in_users_code(file: Path, run: Callable[[], T]) -> T:
         raise ProgramError(f"{file} raised {type(error).__name__}: {error}", where=where) from error
 
 
-def open_subject(name: str, settings: Mapping[str, Any], note: Callable[[str], None]) -> tuple[str, Compiled]:
+def open_subject(
+    name: str, settings: Mapping[str, Any], note: Callable[[str], None], arch: Architecture | None = None
+) -> tuple[str, Compiled]:
     """The model that `verify` and `explain` are about, and its title. A construction gets small sizes where none are set."""
     known = name in constructions.names()
     if known and Path(name).is_dir():
         note(f"{name} is the construction; for the folder write {os.path.join('.', name)}")
     a_path = (Path(name).exists() or os.sep in name) and not _USERS_PROGRAM.fullmatch(name)
     if a_path and not known:
+        if arch is not None:
+            raise CompileError("--arch is for constructions and programs: a model folder has its own", fix="leave --arch out")
         if settings:
             raise CompileError("--set is for constructions and programs: a model folder has its sizes", fix="leave --set out")
         return name, checkpoint.load(name)
     if not known:
-        return name, compile_subject(name, settings, None)
+        return name, compile_subject(name, settings, None, arch)
     values = default_settings(constructions.get(name).parameters, settings)
     chosen = {n: v for n, v in values.items() if n not in settings and v is not None}
     needed = [n for n in constructions.get(name).needs(values) if values[n] is None]
@@ -160,7 +168,7 @@ def open_subject(name: str, settings: Mapping[str, Any], note: Callable[[str], N
             values[parameter.name] = chosen[parameter.name] = _small(parameter, 0)
     if chosen:
         note("sizes chosen: " + describe_settings(chosen) + "  (give others with --set)")
-    return describe(name, values), constructions.get(name).compile(**values)
+    return describe(name, values), compile_subject(name, values, None, arch)
 
 
 def describe(name: str, values: Mapping[str, Any]) -> str:
