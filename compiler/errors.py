@@ -119,5 +119,9 @@ class PrecisionWarning(UserWarning):
     """A tolerance below what the number format can reach."""
 
 
+class ConventionWarning(UserWarning):
+    """An argument is taken in a sense that its user may not expect."""
+
+
 class ModelFolderError(HeadwrightError, ValueError):
     """A model folder is incomplete, altered, or not ours."""

@@ -132,8 +132,8 @@ class _Selection(Values):
     def first_part(self, letter: Letter, rows: Dim) -> Poly | None:
         """The input that the first rows of an encoded stack are."""
         leaf = self.values[letter[0]].leaf if letter[0] in self.values else None
-        if leaf is None or leaf.kind != "vstack" or letter[1]:
-            return None
+        if leaf is None or leaf.kind != "vstack" or letter[1] or self.graph.nodes[leaf.node].shape[1] == 1:
+            return None  # of a matrix times a vector one factor has to be zero elsewhere: the matrix then
         first = self.graph.nodes[leaf.node].args[0]
         return self.polys[first] if self.graph.nodes[first].op == "input" and self.graph.nodes[first].shape[0] == rows else None
 

@@ -129,7 +129,8 @@ class Values:
 
     def word_level(self, word: Word) -> int:
         """The level of a word as a value: of the shallowest tree of products."""
-        levels = tuple(self.letter_level(atom) for atom, _ in word if atom not in self.folded) or (0,)
+        stored = [atom for atom, _ in word if atom not in self.folded] if foldable(word, self.folded) else [a for a, _ in word]
+        levels = tuple(map(self.letter_level, stored))
         if levels not in self.shallowest:
             self.shallowest[levels] = fewest_layers(levels, self.choices.parts)
         return self.shallowest[levels]

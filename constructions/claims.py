@@ -41,3 +41,5 @@ class PaperClaim:
 
 
 GIANNOU = "Giannou et al. 2024"
+AHN = "Ahn et al. 2023"
+FU = "Fu et al. 2023"

@@ -17,8 +17,10 @@ REQUIRED: Any = object()
 @dataclass(frozen=True)
 class Parameter:
     """One argument of `compile`. kind: "size" (integer ≥ 1), "count" (integer ≥ 0), "positive" (number > 0),
-    "nonnegative" (number ≥ 0), "interval" (two numbers 0 < l ≤ u), "tolerance" (0 < number < 1) or "choice"; low and high
-    bound an integer further."""
+    "nonnegative" (number ≥ 0), "interval" (two numbers 0 < l ≤ u), "tolerance" (0 < number < 1), "rates" (a number > 0, or
+    several), "numbers" (several), "matrices" (several square ones, a number standing for its multiple of I), "covariance" (a
+    number or numbers > 0, which are a diagonal, or a symmetric positive definite matrix) or "choice"; low and high bound an
+    integer further."""
 
     name: str
     kind: str
@@ -37,6 +39,10 @@ class Parameter:
             raise CompileError(f"{construction}: {self.name} is {value!r}: expected {expected} ({self.meaning})")
         if self.kind == "interval":
             return tuple(value)
+        if self.kind in ("numbers", "matrices"):
+            return as_sequence(value)
+        if self.kind == "rates":
+            return value if _is_finite(value) else as_sequence(value)
         return int(value) if self.kind in ("size", "count") else value
 
     def _mismatch(self, value: Any) -> str | None:
@@ -51,11 +57,56 @@ class Parameter:
         if self.kind == "interval":
             pair = isinstance(value, (tuple, list)) and len(value) == 2 and all(map(_is_finite, value))
             return None if pair and 0 < value[0] <= value[1] else "two finite numbers l,u with 0 < l ≤ u"
+        if self.kind in ("numbers", "rates"):
+            several = as_sequence(value)
+            fine = bool(several) and all(_is_finite(v) and (self.kind == "numbers" or v > 0) for v in several)
+            return None if fine else "finite numbers" if self.kind == "numbers" else "a finite number above 0, or several"
+        if self.kind == "matrices":
+            several = as_sequence(value)
+            return None if several and all(map(_is_square, several)) else "square matrices of finite numbers, or numbers"
+        if self.kind == "covariance":
+            return _not_covariance(value)
         if self.kind == "tolerance":
             return None if _is_finite(value) and 0 < value < 1 else "a number above 0 and below 1"
         if self.kind == "positive":
             return None if _is_finite(value) and value > 0 else "a finite number above 0"
         return None if _is_finite(value) and value >= 0 else "a finite number of at least 0"
+
+
+def as_sequence(value: Any) -> tuple[Any, ...]:
+    """One value, or several, as a tuple."""
+    return tuple(value) if isinstance(value, (tuple, list)) or (isinstance(value, np.ndarray) and value.ndim) else (value,)
+
+
+def exact_matrix(value: Any, d: int) -> np.ndarray:
+    """A number (times I), d numbers (a diagonal) or a d × d matrix as Fractions, dtype object. None where sizes differ."""
+    given = np.asarray(value, dtype=object)
+    if given.ndim == 0:
+        given = np.full(d, given[()], dtype=object)
+    full = np.full((d, d), Fraction(0), dtype=object)
+    if given.shape == (d,):
+        full[np.arange(d), np.arange(d)] = [Fraction(v) for v in given]
+    elif given.shape == (d, d):
+        full[...] = np.vectorize(Fraction, otypes=[object])(given)
+    else:
+        raise CompileError(f"expected a number, {d} numbers or a {d} × {d} matrix, got shape {given.shape}")
+    return full
+
+
+def _is_square(value: Any) -> bool:
+    given = np.asarray(value, dtype=object)
+    return given.ndim in (0, 2) and len(set(given.shape)) <= 1 and all(map(_is_finite, given.ravel().tolist()))
+
+
+def _not_covariance(value: Any) -> str | None:
+    expected = "a symmetric positive definite matrix, or its diagonal, or a number above 0"
+    given = np.asarray(value, dtype=object)
+    if given.ndim > 2 or not all(map(_is_finite, given.ravel().tolist())):
+        return expected
+    if given.ndim < 2:
+        return None if all(v > 0 for v in given.ravel().tolist()) else expected
+    square = given.shape[0] == given.shape[1] and bool((given == given.T).all())
+    return None if square and bool(np.linalg.eigvalsh(given.astype(float))[0] > 0) else expected
 
 
 def _is_finite(value: Any) -> bool:

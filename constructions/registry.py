@@ -19,13 +19,14 @@ from .parameters import REQUIRED, Parameter
 
 @dataclass(frozen=True)
 class Variant:
-    """What given options select: a program, its constants, how to optimise it, and a claim of its own."""
+    """What given options select: a program, its constants, how to optimise it, and a claim and an architecture of its own."""
 
     program: Program
     constants: Mapping[str, Any]
     optimize: str = "balanced"
     claim: PaperClaim | None = None
     theory: NewtonTheory | None = None
+    arch: Architecture | None = None
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,8 @@ class Construction:
     """A named construction.
 
     `program` is the program for the default options; `compile(**sizes)` compiles it (or the variant that options
-    ask for); `claim` is what the paper states.
+    ask for); `claim` is what the paper states, on `arch`, the architecture of the paper; `others` has claims for other
+    architectures, by name.
     """
 
     name: str
@@ -43,15 +45,23 @@ class Construction:
     parameters: tuple[Parameter, ...]
     prepare: Callable[[Mapping[str, Any]], Variant] = field(repr=False)
     needs: Callable[[Mapping[str, Any]], tuple[str, ...]] = field(default=lambda values: (), repr=False)
+    arch: Architecture = LINEAR
+    others: Mapping[str, PaperClaim] = field(default_factory=dict, repr=False)
 
-    def compile(self, *, arch: Architecture = LINEAR, optimize: str | None = None, **arguments: Any) -> Compiled:
+    def compile(self, *, arch: Architecture | None = None, optimize: str | None = None, **arguments: Any) -> Compiled:
         """Compiles for the given sizes and constants (see `parameters`). Raises CompileError naming what is wrong."""
         values = self.check(arguments)
         variant = self.prepare(values)
         sizes = {d: values[d] for d in variant.program.dimension_names()}
         counted = {name: value for name, value in values.items() if type(value) is int}
-        bounds = (variant.claim or self.claim).bounds(counted)
-        within = {n: limit for n, limit in (("heads", bounds.heads), ("rows", bounds.rows)) if limit is not None}
+        own = variant.arch or self.arch
+        arch = own if arch is None else arch
+        claim: PaperClaim | None = variant.claim or self.claim
+        if arch != own:
+            claim = None if variant.claim else self.others.get(getattr(arch, "name", ""))
+        bounds = None if claim is None else claim.bounds(counted)
+        limits = () if bounds is None else (("heads", bounds.heads), ("rows", bounds.rows))
+        within = {n: limit for n, limit in limits if limit is not None}
         model = compile_within(variant.program, sizes, arch, optimize or variant.optimize, variant.constants, within)
         model.bounds, model.theory = bounds, variant.theory
         model.construction = self.name
@@ -75,13 +85,15 @@ class Construction:
 
 
 def _library() -> dict[str, Construction]:
-    from . import first_order, least_squares, logistic, logistic_descent, minimal, newton, polar
+    from . import first_order, fu, gradient_descent, least_squares, logistic, logistic_descent, minimal, newton, polar
 
     found = [
         *newton.CONSTRUCTIONS,
         *least_squares.CONSTRUCTIONS,
         *minimal.CONSTRUCTIONS,
         *first_order.CONSTRUCTIONS,
+        *gradient_descent.CONSTRUCTIONS,
+        *fu.CONSTRUCTIONS,
         *polar.CONSTRUCTIONS,
         *logistic.CONSTRUCTIONS,
         *logistic_descent.CONSTRUCTIONS,

@@ -62,6 +62,8 @@ def _degree_claim(artifact: Artifact, degrees: dict[str, int | None]) -> Claim:
     verdict: Verdict
     if not known:
         verdict = Unknown("the leading terms of every output may cancel: no degree is known")
+        if not depth:
+            verdict = Proved("there are no fewer than 0")
         return Claim("depth", f"{depth} layers", verdict)
     degree = max(known)
     bound = depth_lower_bound(degree)

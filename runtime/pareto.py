@@ -30,7 +30,7 @@ from ..proofs_check.bounds import Bounds
 from ..proofs_check.certificate import Refuted
 from ..proofs_check.lower_bounds import best, layers_needed, lower_bounds
 from .compiled import Compiled
-from .outside import PLACES, run_layers, run_precisely, to_fixed, to_float
+from .outside import PLACES, run_model, run_precisely, to_fixed, to_float
 from .progress import track
 
 KAPPAS, TOLERANCES = (10.0, 1e2, 1e4, 1e6), (1e-2, 1e-6, 1e-12)
@@ -42,6 +42,11 @@ LEFT_OUT = {
     "irls": "another loss, by several weighted systems",
     "logistic_newton": "another loss",
     "logistic_gradient_descent": "another loss",
+    "gradient_descent": "one rate for all steps: `chebyshev` has the best rates",
+    "preconditioned_gradient_descent": "depends on its matrices",
+    "optimal_single_layer": "best on average, not for a spectrum",
+    "gd_plus_plus": "best on average, not for a spectrum",
+    "neumann": "as many layers as gradient descent with one rate",
 }
 
 #: The construction, and its options, whose claim states a paper's own figures: the point of comparison.
@@ -215,6 +220,7 @@ def _chebyshev(cell: Cell, options: Mapping[str, Any]) -> dict[str, Any]:
 RULES: Mapping[str, Callable[[Cell, Mapping[str, Any]], dict[str, Any]]] = {
     "least_squares": _newton,
     "chebyshev": _chebyshev,
+    "newton_relu_attention": lambda cell, options: _newton(cell, {"init": "gram"}),
 }
 
 
@@ -354,14 +360,15 @@ def prediction_matrix(model: Compiled, A: np.ndarray, precisely: bool = False) -
     shape = (d, len(queries))  # a run for every column of labels and every query
     inputs = {"A": A, "y": A.T[:, None, :], "q": queries, "Q": queries[:, None, :]}
     inputs = {name: np.broadcast_to(inputs[name], (*shape, *_own_shape(inputs, name))) for name in names}
-    H, places = model.encode(**inputs), _places(model).ravel()
+    H, places, sign = model.encode(**inputs), np.abs(_places(model)).ravel(), _sign(model)
     if precisely:
         flat = H.reshape(-1, *H.shape[-2:])
-        read = np.array([run_precisely(model.layers, to_fixed(one)).ravel()[places] for one in flat], dtype=object)
+        keys, over = int(model.key_mask.sum()), model.arch.factor(model.artifact.graph.sizes).denominator
+        read = np.array([run_precisely(model.layers, to_fixed(H), keys, over).ravel()[places] for H in flat], dtype=object)
     else:
         with np.errstate(over="ignore", invalid="ignore"):  # what diverges is seen in the residual
-            read = run_layers(model.layers, H).reshape(-1, H.shape[-1] * H.shape[-2])[:, places]
-    return read.reshape(d, d).T
+            read = run_model(model, H).reshape(-1, H.shape[-1] * H.shape[-2])[:, places]
+    return read.reshape(d, d).T * sign
 
 
 def _own_shape(inputs: Mapping[str, np.ndarray], name: str) -> tuple[int, ...]:
@@ -372,7 +379,16 @@ def _own_shape(inputs: Mapping[str, np.ndarray], name: str) -> tuple[int, ...]:
 def _places(model: Compiled) -> np.ndarray:
     """Where in H_L, row by row, the output stands: decoding 0, 1, 2, … tells it."""
     count = model.d_model * model.n_tokens
-    return np.asarray(model.decode(np.arange(count, dtype=float).reshape(model.d_model, model.n_tokens))).astype(int)
+    read = model.decode(np.arange(count, dtype=float).reshape(model.d_model, model.n_tokens))
+    if isinstance(read, dict):
+        (read,) = read.values()
+    return np.asarray(read).astype(int)
+
+
+def _sign(model: Compiled) -> int:
+    """−1 where decoding reads minus what stands in the stream."""
+    (placed,) = model.artifact.decoding
+    return -1 if placed.negated else 1
 
 
 def _distance(M: np.ndarray) -> float:

@@ -203,6 +203,11 @@ def _small(parameter: Parameter, number: int) -> Any:
         return low + 1 if parameter.high is None else min(low + 1, parameter.high)
     if parameter.kind == "choice":
         return parameter.choices[0]
+    if parameter.kind in ("numbers", "matrices"):
+        first = Fraction(1, 4) if parameter.name == "b" else Fraction(-1, 2)
+        return (first, first / 2)
+    if parameter.kind == "covariance":
+        return 2
     if parameter.name == "mu":  # a ridge as large as the data keeps models of iterations small
         return Fraction(1)
     return (Fraction(1, 16), Fraction(1)) if parameter.kind == "interval" else Fraction(1, 16)

@@ -99,7 +99,16 @@ def _values(parameter: Any) -> list[Any]:
     if parameter.low:  # a count that starts at 1
         return [2]
     positive = Fraction(1) if parameter.name in ("mu", "delta") else Fraction(1, 8)
-    return {"count": [0, 2], "positive": [positive], "nonnegative": [Fraction(1, 4)]}[parameter.kind]
+    numbers = (Fraction(-1, 2), Fraction(-1, 4))
+    return {
+        "count": [0, 2],
+        "positive": [positive],
+        "nonnegative": [*([0] if parameter.default == 0 else []), Fraction(1, 4)],
+        "rates": [Fraction(1, 8)],
+        "numbers": [numbers],
+        "matrices": [(*numbers, np.array([[-2, 1, 0], [1, -2, 0], [0, 0, -1]]))],
+        "covariance": [Fraction(2), np.array([[2, 1, 0], [1, 2, 0], [0, 0, 1]])],
+    }[parameter.kind]
 
 
 def all_variants() -> Iterator[Variant]:

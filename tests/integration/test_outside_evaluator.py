@@ -1,4 +1,4 @@
-"""Eq. (3.1) of the paper in a few lines that use nothing of ours, against the runtime, for every construction."""
+"""The formula of a layer in a few lines that use nothing of ours, against the runtime, for every construction."""
 
 from __future__ import annotations
 
@@ -14,13 +14,16 @@ from headwright.compiler.ops import EXACT, FLOAT64
 from headwright.proofs_check import strategies as hws
 
 
-def transformer(layers, H):
-    """H ← H + Σ W_V H (W_K H)ᵀ (W_Q H), then H ← H + W_2 relu(W_1 H) where there is a feed-forward part."""
+def transformer(model, layers, H):
+    """H ← H + s Σ W_V H M f((W_K H)ᵀ (W_Q H)), then H ← H + W_2 relu(W_1 H) where there is a feed-forward part."""
+    scale, mask = Fraction(model.attention_scale).limit_denominator(1000), model.key_mask.astype(int)
     for layer in layers:
         update = 0 * H
         for head in layer.heads:
-            update = update + head.W_V.dot(H).dot(head.W_K.dot(H).T).dot(head.W_Q.dot(H))
-        H = H + update
+            scores = head.W_K.dot(H).T.dot(head.W_Q.dot(H))
+            scores = np.maximum(scores, 0) if model.attention == "relu" else scores
+            update = update + (head.W_V.dot(H) * mask).dot(scores)
+        H = H + (scale if H.dtype == object else float(scale)) * update
         if layer.ffn is not None:
             H = H + layer.ffn.W_2.dot(np.maximum(layer.ffn.W_1.dot(H), 0))
     return H
@@ -33,7 +36,8 @@ def named(outputs):
 def read_exactly(model, H):
     """The outputs in an exact stream: decoding the numbers 0, 1, 2, … tells which entries are read."""
     places = named(model.decode(np.arange(H.size, dtype=float).reshape(H.shape)))
-    return {name: H.ravel()[where.astype(int)] for name, where in places.items()}
+    signs = {p.name: -1 if p.negated else 1 for p in model.artifact.decoding}
+    return {name: signs[name] * H.ravel()[np.abs(where).astype(int)] for name, where in places.items()}
 
 
 def meaning(model, inputs, arithmetic):
@@ -50,7 +54,7 @@ def meaning(model, inputs, arithmetic):
 def test_the_evaluator_agrees_with_the_runtime_on_floats(variant, data_for) -> None:
     model = variant.compile()
     inputs = data_for(model)
-    outside = named(model.decode(transformer(model.layers, model.encode(**inputs))))
+    outside = named(model.decode(transformer(model, model.layers, model.encode(**inputs))))
     exactly = [named(model(**inputs)), named(model.run(inputs, dense=True)), meaning(model, inputs, FLOAT64)]
     if model.artifact.lowered is None:
         exactly.append(named(model.reference(**inputs)))
@@ -68,7 +72,7 @@ def test_the_evaluator_agrees_exactly_on_rational_weights(variant, integers_for)
     model = variant.compile(**short)
     inputs = integers_for(model, bound=1)
     H0 = np.vectorize(Fraction, otypes=[object])(model.encode(**{n: a.astype(float) for n, a in inputs.items()}))
-    outside = read_exactly(model, transformer(model.exact.layers, H0))
+    outside = read_exactly(model, transformer(model, model.exact.layers, H0))
     inside, program = named(model.exact.run(**inputs)), meaning(model, inputs, EXACT)
     if model.artifact.lowered is None:
         program = named(model.reference(**inputs))
@@ -86,7 +90,7 @@ def test_every_construction_is_proved_with_every_option(variant) -> None:
 def test_the_evaluator_agrees_exactly_on_random_programs(case: hws.Case) -> None:
     model = hw.compile(case.program, dims=case.sizes)
     H0 = np.vectorize(Fraction, otypes=[object])(model.encode(**{n: a.astype(float) for n, a in case.inputs.items()}))
-    outside, want = read_exactly(model, transformer(model.exact.layers, H0)), named(case.program.reference(**case.inputs))
+    outside, want = read_exactly(model, transformer(model, model.exact.layers, H0)), named(case.program.reference(**case.inputs))
     assert all((outside[name] == want[name]).all() for name in want), case.source
 
 
@@ -108,7 +112,8 @@ def test_encoding_only_places_and_decoding_only_reads(variant, rng) -> None:
     read = named(model.decode(np.arange(H.size, dtype=float).reshape(H.shape)))
     for places in read.values():
         assert np.array_equal(places, np.round(places)) and len(set(places.ravel().tolist())) == places.size
-        assert places.min() >= 0 and places.max() < H.size
+        assert places.max() <= 0 or places.min() >= 0
+        assert np.abs(places).max() < H.size
 
 
 def test_the_evaluator_notices_a_wrong_weight(data_for) -> None:
@@ -121,7 +126,7 @@ def test_the_evaluator_notices_a_wrong_weight(data_for) -> None:
     class Wrong:
         heads, ffn = [type("Head", (), {"W_V": W_V, "W_K": head.W_K, "W_Q": head.W_Q})], None
 
-    H = transformer([model.layers[0], Wrong, *model.layers[2:]], model.encode(**inputs))
+    H = transformer(model, [model.layers[0], Wrong, *model.layers[2:]], model.encode(**inputs))
     assert abs(model.decode(H) - model(**inputs)) > 1e-6
 
 
