@@ -90,7 +90,8 @@ def test_every_construction_is_proved_with_every_option(variant) -> None:
 def test_the_evaluator_agrees_exactly_on_random_programs(case: hws.Case) -> None:
     model = hw.compile(case.program, dims=case.sizes)
     H0 = np.vectorize(Fraction, otypes=[object])(model.encode(**{n: a.astype(float) for n, a in case.inputs.items()}))
-    outside, want = read_exactly(model, transformer(model, model.exact.layers, H0)), named(case.program.reference(**case.inputs))
+    outside = read_exactly(model, transformer(model, model.exact.layers, H0))
+    want = named(case.program.reference(**case.inputs))
     assert all((outside[name] == want[name]).all() for name in want), case.source
 
 
