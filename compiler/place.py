@@ -85,7 +85,8 @@ class _Placing:
         self.plan, self.algebra, self.taste, self.keys = plan, plan.algebra, taste, keys
         self.sizes = plan.graph.sizes
         self.demanded: set[Copy] = set()
-        self.restricted = bool(keys or plan.folded or any(value.units is not None for value in plan.values.values()))
+        special = any(value.units is not None or value.view is not None for value in plan.values.values())
+        self.restricted = bool(keys or plan.folded or special)
         self.makeable: dict[Copy, bool] = {}
         for value in sorted(plan.values.values(), key=lambda v: v.level):  # arguments first: no deep recursion
             for flipped in (False, True):
@@ -277,6 +278,13 @@ class _Placing:
             found = [replace(way, coefficient=coefficient) for way in self.all_ways(word, copy) if self.readable(way)]
             if not found:
                 value = self.plan.values[copy.atom]
+                if self.keys is not None:
+                    raise ArchitectureError(
+                        f"{value.name} has a sum that is cut off: only the first {self.keys} tokens are keys",
+                        where=value.where,
+                        rule="with a key mask a product sums over the masked tokens, or over one",
+                        fix=f'multiply the rows of the examples, Z[:n] with n = hw.dim("{self.keys}")',
+                    )
                 raise ArchitectureError(
                     f"{value.name} reads the first rows of a stacked value where they cannot be read",
                     where=value.where,

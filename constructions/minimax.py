@@ -8,6 +8,7 @@ derivation; the step without `a` is the third-order iteration).
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, TypeAlias
@@ -35,17 +36,29 @@ class Interval:
 
     @property
     def kappa(self) -> float:
-        return float(self.upper / self.lower)
+        try:
+            return float(self.upper / self.lower)
+        except OverflowError:
+            return math.inf
 
     @property
     def degenerate(self) -> bool:
         return self.lower == self.upper
 
 
+def _number(value: Any) -> Fraction:
+    """A finite number, exactly. Raises TypeError for text and truth values, and ValueError or OverflowError for nan and inf."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, Fraction, np.integer, np.floating)):
+        raise TypeError
+    return Fraction(value) if isinstance(value, (int, Fraction)) else Fraction(float(value))
+
+
 def check_interval(name: str, spectrum: Any, tol: Any) -> Interval:
     """The interval and tolerance as exact numbers. Raises CompileError naming `name`, what came, and the fix."""
     try:
-        lower, upper = (Fraction(float(end)) if not isinstance(end, (int, Fraction)) else Fraction(end) for end in spectrum)
+        if isinstance(spectrum, (str, bytes)):
+            raise TypeError
+        lower, upper = (_number(end) for end in spectrum)
     except (TypeError, ValueError, OverflowError) as error:
         raise CompileError(
             f"{name}: spectrum is {spectrum!r}: expected two finite numbers (l, u)", fix="pass spectrum=(l, u), 0 < l ≤ u"
@@ -60,7 +73,7 @@ def check_interval(name: str, spectrum: Any, tol: Any) -> Interval:
             f"{name}: spectrum = ({float(lower):.6g}, {float(upper):.6g}): l is above u", fix="pass spectrum=(l, u) with l ≤ u"
         )
     try:
-        exact = Fraction(tol) if isinstance(tol, (int, Fraction)) else Fraction(float(tol))
+        exact = _number(tol)
     except (TypeError, ValueError, OverflowError) as error:
         raise CompileError(f"{name}: tol is {tol!r}: expected a number", fix="pass 0 < tol < 1") from error
     if not 0 < exact < 1:

@@ -55,7 +55,7 @@ class Parameter:
                 return None
             return f"an integer of at least {low}" + (f" and at most {self.high}" if self.high is not None else "")
         if self.kind == "interval":
-            pair = isinstance(value, (tuple, list)) and len(value) == 2 and all(map(_is_finite, value))
+            pair = isinstance(value, (tuple, list, np.ndarray)) and len(value) == 2 and all(map(_is_finite, value))
             return None if pair and 0 < value[0] <= value[1] else "two finite numbers l,u with 0 < l ≤ u"
         if self.kind in ("numbers", "rates"):
             several = as_sequence(value)

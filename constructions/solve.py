@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..compiler.dims import describe_shape
-from ..compiler.errors import PrecisionWarning, ShapeError, location_of, user_frame
+from ..compiler.errors import CompileError, PrecisionWarning, ShapeError, location_of, user_frame
 from ..compiler.expr import Expr
 from ..compiler.statements import residual
 from ..compiler.statements import spectrum as states
@@ -64,6 +64,11 @@ def _choose(name: str, S: Any, spectrum: Any, tol: Any) -> Choice:
             f"{name}: S is {describe_shape(S.dims)}: expected a square matrix",
             where=location_of(user_frame()),
             fix="for least squares pass S = A.T @ A and b = A.T @ y",
+        )
+    if interval.kappa * np.finfo(np.float64).eps >= 1:
+        raise CompileError(
+            f"{name}: κ = u/l = {interval.kappa:.1e} is more than float64 resolves",
+            fix="raise l, for example by a ridge: eigenvalues that small are lost in rounding anyway",
         )
     warn_below_floor(name, interval)
     return choose(interval.lower, interval.upper, interval.tol)

@@ -16,6 +16,7 @@ from ..compiler.approximate.prove import NotProved, prove
 from ..compiler.approximate.ridge import scaled_fit
 from ..compiler.approximate.scalar_function import ApproximationError, ScalarFunction
 from ..compiler.artifact import Artifact
+from ..compiler.errors import HeadwrightError
 from ..compiler.fits import plane_units
 from ..compiler.graph import Fact, Graph
 from ..compiler.lower import lower
@@ -55,10 +56,14 @@ def error_claims(artifact: Artifact) -> list[Claim]:
     if artifact.lowered is None:
         return []
     kind = artifact.architecture.ffn
-    if kind in ("gate", "relu2"):
-        again = lower_exactly(artifact.lowered.traced, kind)
-    else:
-        again = lower(artifact.lowered.traced, artifact.lowered.tolerances)
+    try:
+        if kind in ("gate", "relu2"):
+            again = lower_exactly(artifact.lowered.traced, kind)
+        else:
+            again = lower(artifact.lowered.traced, artifact.lowered.tolerances)
+    except HeadwrightError as failure:
+        statement = "every output is near the program's"
+        return [Claim("error", statement, Refuted(f"the program cannot be lowered to this architecture: {failure.what}"))]
     same = again.graph == artifact.graph and again.ideal == artifact.lowered.ideal
     claims = []
     for name, error in again.output_errors.items():

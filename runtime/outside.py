@@ -2,9 +2,9 @@
 
     H ← H + s Σ_i  W_V^i H M f((W_K^i H)ᵀ (W_Q^i H)), then H ← H + W_2 g(W_1 H)          tokens are the columns of H
 
-It reads `layer.heads[i].W_V`, `.W_K`, `.W_Q`, `layer.ffn.W_1`, `.W_2`, `.W_3` of anything that has them, and imports nothing of
-ours. `run_layers` computes in float64; `run_precisely`, for linear attention alone, computes with the same matrices in fixed
-point, so that what is left there is not round-off.
+It reads `layer.heads[i].W_V`, `.W_K`, `.W_Q`, `layer.ffn.W_1`, `.W_2`, `.W_3` of anything that has them, and imports nothing
+of ours. `run_layers` computes in float64; `run_precisely` computes with the same matrices in fixed point, so that what is
+left there is not round-off.
 """
 
 from __future__ import annotations
@@ -61,9 +61,11 @@ def _feed_forward(ffn: Any, H: np.ndarray, kind: str | None) -> Any:
     return ffn.W_2 @ (units**2 if kind == "relu2" else units)
 
 
-def run_precisely(layers: Sequence[Any], H: np.ndarray, keys: int | None = None, over: int = 1) -> np.ndarray:
-    """The same for linear attention alone, in fixed point: `H`, shape (d_model, n_tokens), and the result are integers (dtype
-    object) times 2^-PLACES. keys: as above; over: heads are divided by that integer.
+def run_precisely(
+    layers: Sequence[Any], H: np.ndarray, attention: str = "linear", over: int = 1, keys: int | None = None
+) -> np.ndarray:
+    """The same in fixed point, for linear and ReLU attention and ReLU units: `H`, shape (d_model, n_tokens), and the result
+    are integers (dtype object) times 2^-PLACES. over: heads are divided by that integer; keys: as above.
 
     The matrices are taken as they are, exactly but for what is below 2^-PLACES; every product is rounded down to
     2^-PLACES. Rows of W that are zero are left out of the products. Raises OverflowError beyond what a float64 holds.
@@ -73,8 +75,15 @@ def run_precisely(layers: Sequence[Any], H: np.ndarray, keys: int | None = None,
         for head in layer.heads:
             written, met = _used(head.W_V), _used(head.W_K) & _used(head.W_Q)  # rows that are written, that K and Q share
             V, K, Q = (to_fixed(W[rows]) @ H >> PLACES for W, rows in ((head.W_V, written), (head.W_K, met), (head.W_Q, met)))
-            update[written] += (V[:, :keys] @ K[:, :keys].T >> PLACES) @ Q >> PLACES
+            V, K = V[:, :keys], K[:, :keys]
+            if attention == "relu":
+                update[written] += V @ np.maximum(K.T @ Q >> PLACES, 0) >> PLACES
+            else:
+                update[written] += (V @ K.T >> PLACES) @ Q >> PLACES
         H = H + update // over
+        if layer.ffn is not None:
+            units = np.maximum(to_fixed(layer.ffn.W_1) @ H >> PLACES, 0)
+            H = H + (to_fixed(layer.ffn.W_2) @ units >> PLACES)
         if any(abs(entry) >> (PLACES + _LARGEST) for entry in H.flat):
             raise OverflowError("an entry of the residual stream is above 2^1024")
     return H

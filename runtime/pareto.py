@@ -49,6 +49,8 @@ LEFT_OUT = {
     "neumann": "as many layers as gradient descent with one rate",
 }
 
+AT_DEFAULT = ("prefer",)  # choices that make no difference in any cell of the picture
+
 #: The construction, and its options, whose claim states a paper's own figures: the point of comparison.
 PAPER = ("least_squares", {"init": "gram"})
 
@@ -161,7 +163,7 @@ def subjects(names: Sequence[str] | None = None) -> list[Subject]:
             raise CompileError(what, fix=f"choose among {', '.join(known)}")
     found = []
     for construction in (known[name] for name in known if names is None or name in names):
-        choices = [[(p.name, value) for value in p.choices] for p in construction.parameters if p.kind == "choice"]
+        choices = [[(p.name, c) for c in p.choices] for p in construction.parameters if p.choices and p.name not in AT_DEFAULT]
         found += [Subject(construction, dict(options)) for options in itertools.product(*choices)]
     for subject in found:
         _check_complete(subject)
@@ -363,8 +365,9 @@ def prediction_matrix(model: Compiled, A: np.ndarray, precisely: bool = False) -
     H, places, sign = model.encode(**inputs), np.abs(_places(model)).ravel(), _sign(model)
     if precisely:
         flat = H.reshape(-1, *H.shape[-2:])
-        keys, over = int(model.key_mask.sum()), model.arch.factor(model.artifact.graph.sizes).denominator
-        read = np.array([run_precisely(model.layers, to_fixed(H), keys, over).ravel()[places] for H in flat], dtype=object)
+        over = model.arch.factor(model.artifact.graph.sizes).denominator
+        facts = (model.attention, over, int(model.key_mask.sum()))
+        read = np.array([run_precisely(model.layers, to_fixed(H), *facts).ravel()[places] for H in flat], dtype=object)
     else:
         with np.errstate(over="ignore", invalid="ignore"):  # what diverges is seen in the residual
             read = run_model(model, H).reshape(-1, H.shape[-1] * H.shape[-2])[:, places]
@@ -387,8 +390,7 @@ def _places(model: Compiled) -> np.ndarray:
 
 def _sign(model: Compiled) -> int:
     """−1 where decoding reads minus what stands in the stream."""
-    (placed,) = model.artifact.decoding
-    return -1 if placed.negated else 1
+    return -1 if model.artifact.decoding[0].negated else 1
 
 
 def _distance(M: np.ndarray) -> float:

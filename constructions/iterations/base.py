@@ -184,17 +184,26 @@ class Iteration:
         return Schedule(self, l, u, bounds[-1], start, tuple(steps), tuple(bounds))
 
     def _checked(self, l: Any, u: Any, tol: Any) -> tuple[Fraction, Fraction, Fraction]:
-        try:
-            lower, upper, goal = (Fraction(x) if isinstance(x, (int, Fraction)) else Fraction(float(x)) for x in (l, u, tol))
-        except (TypeError, ValueError, OverflowError) as error:
-            raise CompileError(f"{_asked(self, l, u, tol)}: expected finite numbers") from error
-        if not (lower <= upper and upper > 0):
-            raise CompileError(f"{_asked(self, l, u, tol)}: expected 0 < l ≤ u", fix="pass the smallest value first")
-        if not 0 < goal < 1:
-            raise CompileError(
-                f"{_asked(self, l, u, tol)}: expected 0 < tol < 1", fix="tol bounds the residual, for example 1e-6"
-            )
-        return lower, upper, goal
+        return checked(_asked(self, l, u, tol), l, u, tol)
+
+
+def checked(asked: str, l: Any, u: Any, tol: Any) -> tuple[Fraction, Fraction, Fraction]:
+    """The interval and the tolerance as exact numbers. Raises CompileError; `asked` says who asks, and for what."""
+    try:
+        lower, upper, goal = map(_number, (l, u, tol))
+    except (TypeError, ValueError, OverflowError) as error:
+        raise CompileError(f"{asked}: expected finite numbers", fix="pass l, u and tol as numbers") from error
+    if not (lower <= upper and upper > 0):
+        raise CompileError(f"{asked}: expected 0 < l ≤ u", fix="pass the smallest value first")
+    if not 0 < goal < 1:
+        raise CompileError(f"{asked}: expected 0 < tol < 1", fix="tol bounds the residual, for example 1e-6")
+    return lower, upper, goal
+
+
+def _number(value: Any) -> Fraction:
+    if isinstance(value, (bool, np.bool_, str, bytes)):
+        raise TypeError
+    return Fraction(value) if isinstance(value, (int, Fraction)) else Fraction(float(value))
 
 
 def eps_of(dtype: Any, name: str) -> float:

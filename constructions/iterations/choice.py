@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...compiler.errors import CompileError
-from .base import Schedule
+from .base import Schedule, checked
 from .library import get, names
 
 _STABILITY = ("damped", "neutral", "amplified")
@@ -33,6 +33,10 @@ def choose(l: Any, u: Any, tol: Any) -> Choice:
 
     Raises CompileError as `Iteration.schedule` where none reaches it.
     """
+    asked = f"hw.iterations.choose: l = {l!r}, u = {u!r}, tol = {tol!r}"
+    l, u, tol = checked(asked, l, u, tol)
+    if l <= 0:
+        raise CompileError(f"{asked}: l must be above 0", fix="pass a positive lower end; too small is safe, and costs layers")
     found: list[Schedule] = []
     refused: CompileError | None = None
     for name in names("inverse"):

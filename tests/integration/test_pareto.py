@@ -105,7 +105,7 @@ def test_every_point_that_was_run_reaches_its_tolerance_and_none_is_below_the_bo
     assert report.holds and report.bounds == {CELL: layers_needed(0.1, 1.0, 1e-2)}
     for p in run_points(report):
         assert p.verdict == "reached" and p.residual <= p.tol and p.layers >= report.bounds[CELL] and p.rows >= p.rows_bound
-    assert report.at(*CELL, "least_squares_minimal prefer=layers").layers == report.bounds[CELL]
+    assert report.at(*CELL, "least_squares_minimal").layers == report.bounds[CELL]
 
 
 def test_deep_constructions_are_not_compiled_and_said_so(report: Report) -> None:
@@ -230,9 +230,9 @@ def test_the_command_writes_picture_page_and_figures(capsys, tmp_path) -> None:
     assert (folder / "pareto.png").read_bytes().startswith(b"\x89PNG\r\n")
     page, data = (folder / "pareto.md").read_text(encoding="utf-8"), json.loads((folder / "pareto.json").read_text("utf-8"))
     assert "](pareto.png)" in page and "every model that was run reaches its tolerance" in text
-    table = next(line for line in page.splitlines() if line.startswith("| `least_squares_minimal prefer=layers`"))
+    table = next(line for line in page.splitlines() if line.startswith("| `least_squares_minimal`"))
     assert table in text and "**3**" in table
-    assert [p["layers"] for p in data["points"] if p["construction"] == "least_squares_minimal"] == [3, 3]
+    assert [p["layers"] for p in data["points"] if p["construction"] == "least_squares_minimal"] == [3]
     assert data["lower_bounds"] == [{"kappa": 10.0, "tol": 0.01, "layers": 3}]
 
 

@@ -132,3 +132,15 @@ def test_cubics_triple_the_degree_of_the_minimax_polynomial() -> None:
     t = 1.01 / 0.99
     for power, bound in enumerate(found.bounds):
         assert float(bound) == pytest.approx(1 / np.cosh(3**power * np.arccosh(t)), rel=1e-6)
+
+
+@pytest.mark.parametrize(("n", "d", "m"), [(2, 3, 2), (3, 6, 4), (1, 4, None), (1, 4, 2)])
+@pytest.mark.parametrize("optimize", [None, "heads"])
+def test_fewer_examples_than_features_and_more_queries_than_that(n: int, d: int, m: int | None, optimize: str | None) -> None:
+    """The cheapest way to associate products would have the rows of examples as its own rows, where they lie along tokens."""
+    given = {} if m is None else {"m": m}
+    model = hw.constructions.get("least_squares_minimal").compile(
+        n=n, d=d, spectrum=(0.01, 1.0), tol=1e-6, optimize=optimize, **given
+    )
+    assert model.depth == 5 and model.max_heads == 2 and model.d_model <= 3 * d + 2
+    assert optimize or hw.verify(model).all_proved

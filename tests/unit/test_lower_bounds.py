@@ -54,7 +54,8 @@ def test_no_bound_is_above_the_figure_that_it_bounds(variant) -> None:
     model = compiled(variant)
     figures = {"layers": model.depth, "heads": model.max_heads, "rows": model.d_model}
     found = lower_bounds(model.artifact)
-    assert {b.what for b in found} == (set(figures) if model.depth else {"layers", "rows"})
+    bounded = model.depth and model.attention == "linear"  # heads with ReLUs are not counted by rank
+    assert {b.what for b in found} == (set(figures) if bounded else {"layers", "rows"})
     for bound in found:
         assert 0 <= bound.value <= figures[bound.what], bound
         assert bound.argument and bound.assumes and "\n" not in bound.argument + bound.assumes
