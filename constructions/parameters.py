@@ -105,8 +105,12 @@ def _not_covariance(value: Any) -> str | None:
         return expected
     if given.ndim < 2:
         return None if all(v > 0 for v in given.ravel().tolist()) else expected
-    square = given.shape[0] == given.shape[1] and bool((given == given.T).all())
-    return None if square and bool(np.linalg.eigvalsh(given.astype(float))[0] > 0) else expected
+    if given.shape[0] != given.shape[1] or not bool((given == given.T).all()):
+        return expected
+    eigenvalues = np.linalg.eigvalsh(given.astype(float))
+    rounding = len(given) * np.finfo(np.float64).eps * eigenvalues[-1]  # a singular matrix may have eigenvalues up to this
+    diagonal = np.count_nonzero(given - np.diag(np.diag(given))) == 0
+    return None if eigenvalues[0] > (0 if diagonal else rounding) else expected
 
 
 def _is_finite(value: Any) -> bool:
