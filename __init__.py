@@ -54,6 +54,7 @@ from .proofs_check.certificate import Certificate, Claim, Proved, Refuted, Unkno
 from .runtime.api import compile, verify
 from .runtime.checkpoint import load, save
 from .runtime.compiled import Compiled
+from .runtime.interoperation import from_pq, to_pq, to_von_oswald
 
 __version__ = "0.1.0"
 
@@ -101,6 +102,7 @@ __all__ = [
     "dim",
     "exp",
     "eye",
+    "from_pq",
     "inverse",
     "iterations",
     "load",
@@ -118,6 +120,8 @@ __all__ = [
     "square",
     "symmetric",
     "tanh",
+    "to_pq",
+    "to_von_oswald",
     "verify",
     "vstack",
     "zeros",

@@ -39,7 +39,9 @@ class Parameter:
             raise CompileError(f"{construction}: {self.name} is {value!r}: expected {expected} ({self.meaning})")
         if self.kind == "interval":
             return tuple(value)
-        if self.kind in ("numbers", "matrices"):
+        if self.kind == "matrices":
+            return _as_matrices(value)
+        if self.kind == "numbers":
             return as_sequence(value)
         if self.kind == "rates":
             return value if _is_finite(value) else as_sequence(value)
@@ -62,7 +64,7 @@ class Parameter:
             fine = bool(several) and all(_is_finite(v) and (self.kind == "numbers" or v > 0) for v in several)
             return None if fine else "finite numbers" if self.kind == "numbers" else "a finite number above 0, or several"
         if self.kind == "matrices":
-            several = as_sequence(value)
+            several = _as_matrices(value)
             return None if several and all(map(_is_square, several)) else "square matrices of finite numbers, or numbers"
         if self.kind == "covariance":
             return _not_covariance(value)
@@ -76,6 +78,11 @@ class Parameter:
 def as_sequence(value: Any) -> tuple[Any, ...]:
     """One value, or several, as a tuple."""
     return tuple(value) if isinstance(value, (tuple, list)) or (isinstance(value, np.ndarray) and value.ndim) else (value,)
+
+
+def _as_matrices(value: Any) -> tuple[Any, ...]:
+    """As above; an array of two axes is one matrix."""
+    return (value,) if isinstance(value, np.ndarray) and value.ndim == 2 else as_sequence(value)
 
 
 def exact_matrix(value: Any, d: int) -> np.ndarray:
@@ -105,8 +112,12 @@ def _not_covariance(value: Any) -> str | None:
         return expected
     if given.ndim < 2:
         return None if all(v > 0 for v in given.ravel().tolist()) else expected
-    square = given.shape[0] == given.shape[1] and bool((given == given.T).all())
-    return None if square and bool(np.linalg.eigvalsh(given.astype(float))[0] > 0) else expected
+    if given.shape[0] != given.shape[1] or not bool((given == given.T).all()):
+        return expected
+    eigenvalues = np.linalg.eigvalsh(given.astype(float))
+    rounding = len(given) * np.finfo(np.float64).eps * eigenvalues[-1]  # a singular matrix may have eigenvalues up to this
+    diagonal = np.count_nonzero(given - np.diag(np.diag(given))) == 0
+    return None if eigenvalues[0] > (0 if diagonal else rounding) else expected
 
 
 def _is_finite(value: Any) -> bool:
