@@ -7,6 +7,7 @@ refined and certified over the rationals.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -198,8 +199,7 @@ class _Jet:
     def constant(size: int) -> _Jet:
         return _Jet([Fraction(1)], [[] for _ in range(size)], [[[] for _ in range(size)] for _ in range(size)])
 
-    def map(self, f: object) -> _Jet:
-        assert callable(f)
+    def map(self, f: Callable[[Poly], Poly]) -> _Jet:
         return _Jet(f(self.value), [f(p) for p in self.first], [[f(p) for p in row] for row in self.second])
 
     def shifted(self) -> _Jet:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fractions import Fraction
 from functools import lru_cache
-from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
@@ -137,8 +136,3 @@ def leading_minors(matrix: list[list[Fraction]]) -> list[Fraction]:
             factor = rows[i][k] / rows[k][k]
             rows[i] = [a - factor * b for a, b in zip(rows[i], rows[k], strict=True)]
     return pivots
-
-
-def rising_mean(n: int, power: int) -> Fraction:
-    """E (Σ z_i²)^power for n standard normal z_i: the case d = 1, in closed form, times n^power."""
-    return Fraction(prod(n + 2 * i for i in range(power)))
