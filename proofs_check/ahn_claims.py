@@ -107,15 +107,25 @@ def check_theorem_1(sigma: Any = ((2, 1), (1, 3)), n: int = 4, scale: Any = 1) -
 
 
 def check_single_minimum_up_to_scale(d: int = 1) -> Verdict:
-    """Whether rescalings (γb, A/γ) are all global minima of one layer that a transposition could give."""
+    """Whether (b, A) of Theorem 1 is the only global minimum of one layer up to (γb, A/γ): for d ≥ 2 yes, for d = 1 no.
+
+    Our argument for d ≥ 2: if E ⟨C, N⟩² = 0 only for antisymmetric N, the minimisers of F are X_j plus antisymmetric matrices.
+    The symmetric part of b q_jᵀ tells its factors up to scale and exchange. Exchange for every j would make all columns of A
+    parallel to b, but A is invertible; exchange for some j only would need b ∝ e_{d+1} and b ∝ A_j.
+    """
     sigma = exact(np.diag(np.arange(1, d + 1)))
     best, loss = optimal_single_layer(sigma, 3), single_layer_loss(sigma, 3)
-    if d > 1:
-        return Unknown("for d ≥ 2 the transposed matrices X_jᵀ share no left factor; that no others do is not shown")
-    b, Q = identity(2)[0], np.array([[0], [best.A[0, 0]]], dtype=object)
-    if loss.of(b, Q) != best.loss:
-        return Unknown("the transposed parameters have another loss")
-    return Refuted(f"d = 1, n = 3: b = (1, 0), A = (0, {best.A[0, 0]})ᵀ has the optimal loss {best.loss} too")
+    if d == 1:
+        b, Q = identity(2)[0], np.array([[0], [best.A[0, 0]]], dtype=object)
+        if loss.of(b, Q) != best.loss:
+            return Unknown("the exchanged parameters have another loss")
+        return Refuted(f"d = 1, n = 3: b = (1, 0), A = (0, {best.A[0, 0]})ᵀ has the optimal loss {best.loss} too")
+    pairs = [(i, j) for i in range(d + 1) for j in range(i, d + 1)]
+    gram = [[Fraction(loss.second[i, j, k, m]) for k, m in pairs] for i, j in pairs]
+    pivots = leading_minors(gram)
+    if len(pivots) < len(pairs) or pivots[-1] <= 0:
+        return Unknown("entries of C are linearly dependent")
+    return Proved(f"the entries of C on and above the diagonal have a positive definite Gram matrix (d = {d}, n = 3)")
 
 
 def check_unique_relaxation() -> Verdict:

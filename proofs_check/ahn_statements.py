@@ -52,6 +52,16 @@ STATEMENTS = (
         "Theorem 1", "one layer", "eq. (8) is a global minimum of the loss of one layer", CERTIFICATE, claims.check_theorem_1
     ),
     Statement(
+        "Section 1",
+        "uniqueness",
+        "the global optimum of one layer is unique (up to the rescalings of Theorem 1)",
+        "holds with restriction",
+        "for d ≥ 2; for d = 1 also b = e_1, A = c e_2 is optimal",
+        COUNTEREXAMPLE,
+        claims.check_single_minimum_up_to_scale,
+        partial(claims.check_single_minimum_up_to_scale, 2),
+    ),
+    Statement(
         "Proof of Theorem 1",
         "relaxed minimiser",
         "the free matrices X_j that minimise the lower bound are unique",
@@ -94,15 +104,6 @@ REMARKS = (
         COUNTEREXAMPLE,
         partial(claims.check_lemma_2, symmetric=False),
         claims.check_lemma_2_transposed,
-    ),
-    Statement(
-        "Theorem 1, uniqueness",
-        "one layer",
-        "the global minima are the rescalings (γb, A/γ)",
-        NOT_CLAIMED,
-        "not for d = 1: b = e_1, A = c e_2 is one too",
-        COUNTEREXAMPLE,
-        claims.check_single_minimum_up_to_scale,
     ),
     Statement(
         "Section 4, landscape",

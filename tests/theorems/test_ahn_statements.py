@@ -42,6 +42,11 @@ def test_theorem_1_is_the_global_optimum(sigma, n: int) -> None:
     assert isinstance(claims.check_theorem_1(sigma, n), Proved)
 
 
+@pytest.mark.parametrize("d", [2, 3])
+def test_the_optimum_of_one_layer_is_unique_up_to_scale_from_two_features_on(d: int) -> None:
+    assert isinstance(claims.check_single_minimum_up_to_scale(d), Proved)
+
+
 @pytest.mark.parametrize("scale", [Fraction(999, 1000), Fraction(1001, 1000), -1])
 def test_theorem_1_is_tight_in_its_step_size(scale) -> None:
     assert isinstance(claims.check_theorem_1(scale=scale), Refuted)
