@@ -38,6 +38,7 @@ from .compiler.statements import bounded, signs, spectrum, symmetric
 from .constructions import iterations
 from .constructions.minimax import a_priori
 from .constructions.solve import inverse, solve
+from .proofs_check import theory
 from .proofs_check.certificate import Certificate, Claim, Proved, Refuted, Unknown
 from .runtime.api import compile, verify
 from .runtime.checkpoint import load, save
@@ -98,6 +99,7 @@ __all__ = [
     "square",
     "symmetric",
     "tanh",
+    "theory",
     "verify",
     "vstack",
     "zeros",
