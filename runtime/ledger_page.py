@@ -74,12 +74,10 @@ def _paragraph(entry: Mapping[str, Any]) -> list[str]:
     """A statement that does not hold as it is: what it says, what is wrong, what is true."""
     refuted = [v["text"] for v in (entry["found"], entry["second"]) if v and v["verdict"] == "Refuted"]
     proved = [v["text"] for v in (entry["found"], entry["second"]) if v and v["verdict"] == "Proved"]
-    lines = [f"**{entry['number']}** ({entry['title']}). {entry['printed']}  "]
+    lines = [f"**{entry['number']}**, {entry['title']}. {entry['printed']}  "]
     if refuted:
         lines.append(f"✗ {refuted[0]}.  ")
     lines.append(f"✓ {entry['corrected']}  ")
-    if proved:
-        lines.append(f"*Proof* ({entry['evidence']}): {proved[0]}")
-    else:
-        lines.append(f"*Evidence*: {entry['evidence']}.")
+    lines += [f"*Why*: {proved[0]}  "] if proved else []
+    lines.append(f"*Evidence*: {entry['evidence']}.")
     return [*lines, ""]

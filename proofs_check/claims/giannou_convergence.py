@@ -147,6 +147,19 @@ def check_gap_constant() -> Verdict:
     )
 
 
+def check_remark_steps() -> Verdict:
+    """T = log₂ln(1/(3ε')) − log₂ln(1/(1/2 − 3α)): u = 3(λ − α) is squared in each step, from 3(1/6 − α) to 3ε'."""
+    gap, alpha = symbols("gap alpha")
+    two, target = IV.log(ball(2)), F(3, 10**12)
+    count = (IV.log(-IV.log(ball(target))) - IV.log(-IV.log(ball(F(1, 2) - F(3, 10))))) / two
+    return verdict(
+        f"u ↦ u² gives u_T = u_0^(2^T), so 2^T ln(1/u_0) = ln(1/(3ε')). α = 0.1, ε' = 1e-12: {above(count):.2f}, so 5 steps.",
+        ("squares", equal(3 * (3 * gap**2), (3 * gap) ** 2)),
+        ("start", equal(3 * (Rational(1, 6) - alpha), Rational(1, 2) - 3 * alpha)),
+        ("5 steps, not 4", below(count) > 4 and F(1, 5) ** 32 <= target < F(1, 5) ** 16),
+    )
+
+
 def check_final_distance() -> Verdict:
     """1.31ε√((1 + 4μ)/μ) ≤ 1.8√(ε(1 + μ)/(4μ)) for ε ≤ c(μ)."""
     mu = symbols("mu")
@@ -260,8 +273,8 @@ STATEMENTS: tuple[Statement, ...] = (
         SOURCE, "Remark B.11", "steps of phase II",
         "log log(1/(1/2 + 3α)) + log log(1/ε') steps reach α + ε'.",
         "interval arithmetic", "false as printed",
-        "The first term is −log₂ln(1/(1/2 − 3α)), and the second log₂ln(1/(3ε')); and α is no floor: λ goes on to O(ε).",
-        refute_remark_steps, check_phase_two,
+        "T = log₂ln(1/(3ε')) − log₂ln(1/(1/2 − 3α)); and α is no floor: λ goes on to O(ε).",
+        refute_remark_steps, check_remark_steps,
     ),
     Statement(
         SOURCE, "Theorem 5.1, last sentence", "distance to the minimiser",

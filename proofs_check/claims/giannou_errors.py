@@ -239,9 +239,8 @@ def check_width_without_root() -> Verdict:
     G = Rational(2126, 1000) + Rational(126, 1000) * mu
     needed = (mu**3 * eps / (32 * G**2)) ** -2  # ‖E_1‖ ≤ μ²·(με/(16G²))/2, and N = d/‖E_1‖² by (C.10)
     u = symbols("u")
-    room = sympy.expand(
-        (Rational(2253, 1000) ** 4 * 1024 * (1 + mu) ** 6 - 1024 * mu**2 * G**4).subs(mu, 1 / (1 + u)) * (1 + u) ** 6
-    )
+    difference = Rational(2253, 1000) ** 4 * 1024 * (1 + mu) ** 6 - 1024 * mu**2 * G**4
+    room = sympy.expand(difference.subs(mu, 1 / (1 + u)) * (1 + u) ** 6)
     return verdict(
         "(C.10) with ‖E_1‖ ≤ μ³ε/(32G²) takes N = 1024dG⁴/(ε²μ⁶), at most a constant times d(1 + μ)⁶/(ε⁴μ⁸) for μ ≤ 1, ε ≤ 1; "
         "all other widths are smaller (1/ε).",
@@ -271,8 +270,8 @@ def refute_data_condition() -> Verdict:
         value, steps = value**2, steps + 1
     told = IV.log(IV.log(ball(10**6)) / IV.log(ball(2))) / IV.log(ball(2))
     return refuted(
-        f"μ = 0.01, residual 1e-6: data a = 0 have κ_f = 1 and 2log₂κ_f + log₂log₂(1/ε) = {above(told):.2f}; every α that converges "
-        f"for all data takes {steps} steps or more there",
+        f"μ = 0.01, residual 1e-6: data a = 0 have κ_f = 1 and 2log₂κ_f + log₂log₂(1/ε) = {above(told):.2f}; every α that "
+        f"converges for all data takes {steps} steps or more there",
         steps > 10,
         above(told) < 5,
     )

@@ -249,7 +249,7 @@ STATEMENTS: tuple[Statement, ...] = (
         SOURCE, "appendix E.1, constant", "a decrease of 0.01",
         "For |y| ≤ 0.01 and z ≤ 0.012 the decrease is at least 0.01 (read off a plot).",
         "interval arithmetic", "false as printed",
-        "With z as large as that it is only 0.0046; for ρ ≤ 0.059 the closed form gives "
+        "With z as large as that, h(1/6) > −0.0054; for ρ ≤ 0.059 the closed form gives "
         "0.01.", refute_decrease_constant, check_phase_one,
     ),
 )  # fmt: skip

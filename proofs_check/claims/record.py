@@ -164,15 +164,16 @@ def _from_row(row: Any, index: int) -> Statement:
                 return value
         raise ValueError(f"row {index} of a table of statements has no {' or '.join(names)}")
 
+    source, number, title = find("source"), str(find("number")), find("title")
     kind = str(find("verdict", "kind", "verdict_kind"))
     if kind.lower() not in _KINDS:
         raise ValueError(f"row {index} of a table of statements: verdict {kind!r}: expected one of {', '.join(KINDS)}")
     optional = row.get("second") if isinstance(row, Mapping) else getattr(row, "second", None)
     corrected = row.get("corrected") if isinstance(row, Mapping) else getattr(row, "corrected", None)
     return Statement(
-        find("source"),
-        str(find("number")),
-        find("title"),
+        source,
+        number,
+        title,
         find("printed", "statement"),
         find("evidence"),
         _KINDS[kind.lower()],
