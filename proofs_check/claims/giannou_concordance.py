@@ -10,7 +10,7 @@ from fractions import Fraction
 import sympy
 from sympy import diff, sqrt
 
-from ..certificate import Verdict
+from ..certificate import Proved, Verdict
 from ..newton_paper import check_omega_bounds, refute_decrement_of_g, refute_decrement_upper, refuted
 from ..newton_proofs import (
     check_invariant_ball,
@@ -38,7 +38,7 @@ def check_constant() -> Verdict:
     least = check_third()
     return verdict(
         "The least M is 1/(3√3·√μ(1 + 4μ)) (lemma `third`: a square times a positive factor), and 27(1 + 4μ)² ≥ 1.",
-        ("least constant", type(least).__name__ == "Proved"),
+        ("least constant", isinstance(least, Proved)),
         ("it is below 1/√μ", no_negative_coefficient(27 * (1 + 4 * mu) ** 2 - 1)),
     )
 
@@ -54,7 +54,7 @@ def check_standard_scaling() -> Verdict:
         ("least M", equal(2 * sqrt(mu) * least, 2 / (3 * sqrt(3) * (1 + 4 * mu)))),
         ("4 ≤ 27(1 + 4μ)²", no_negative_coefficient(27 * (1 + 4 * mu) ** 2 - 4)),
         ("1/(2√μ) gives 1", equal(2 * sqrt(mu) / (2 * sqrt(mu)), 1)),
-        ("third derivative", type(check_third()).__name__ == "Proved"),
+        ("third derivative", isinstance(check_third(), Proved)),
     )
 
 
@@ -94,7 +94,7 @@ def check_mean_hessian() -> Verdict:
     upper = tau / (1 - M * r * tau)
     return verdict(
         "Theorem B.5 at x + τ(y − x), integrated over τ in [0, 1].",
-        ("B.5", type(check_standard()).__name__ == "Proved"),
+        ("B.5", isinstance(check_standard(), Proved)),
         ("below", equal(sympy.integrate(sympy.expand(low), (tau, 0, 1)), 1 - M * r + M**2 * r**2 / 3)),
         ("above, integrand", equal(diff(upper, tau), high)),
         ("above", equal(upper.subs(tau, 1) - upper.subs(tau, 0), 1 / (1 - M * r))),
@@ -117,7 +117,7 @@ def check_decrement_bounds() -> Verdict:
         "λ_f² = ∇fᵀH⁻¹∇f lies between ‖∇f‖²/(μ + 1/4) and ‖∇f‖²/μ as μ ≤ H ≤ μ + 1/4; λ_g = λ_f/(2√μ). a = 0, where ∇f = μx "
         "and "
         "H = μ, attains √μ r.",
-        ("Hessian", type(check_lipschitz()).__name__ == "Proved"),
+        ("Hessian", isinstance(check_lipschitz(), Proved)),
         ("λ_g above", equal((1 + mu * r) / sqrt(mu) / (2 * sqrt(mu)), (1 + mu * r) / (2 * mu))),
         ("λ_g below", equal((sqrt(mu + sympy.Rational(1, 4)) * 2 * sqrt(mu)) ** 2, mu * (1 + 4 * mu))),
     )
@@ -145,7 +145,7 @@ def check_feasible() -> Verdict:
         "Along a ray the Hessian is at most (1 − Mrτ)⁻² times that at x, so f(x + h) ≤ f + ∇f·h + ω*(Mr)/M² is finite for "
         "Mr < 1; "
         "f is closed, so the ray does not leave dom f before. For (3.5) dom f = R^d.",
-        ("Hessian and value", type(check_standard()).__name__ == "Proved"),
+        ("Hessian and value", isinstance(check_standard(), Proved)),
         ("Mr = 1/(1 + u) is below 1", no_negative_coefficient(1 - 1 / (1 + u))),
     )
 

@@ -7,7 +7,7 @@ from fractions import Fraction
 import sympy
 from sympy import Rational
 
-from ..certificate import Verdict
+from ..certificate import Proved, Verdict
 from ..newton_paper import (
     check_closed_theorem,
     check_phase_two,
@@ -36,7 +36,7 @@ def check_gap() -> Verdict:
     slope = sympy.diff(below_bound, t).subs(t, 1 / (1 + symbols("u")))
     return verdict(
         "g − g* ≤ ω*(λ) (Theorem B.7, M = 1), ω*(t) ≤ t²/(2(1 − t)) (Lemma B.4), and 1/(2(1 − 1/6)) = 3/5.",
-        ("B.7", type(check_standard()).__name__ == "Proved"),
+        ("B.7", isinstance(check_standard(), Proved)),
         ("B.4", equal(below_bound.subs(t, 0), 0) and no_negative_coefficient(slope)),
         ("3/5", 1 / (2 * (1 - F(1, 6))) == F(3, 5)),
     )
@@ -62,7 +62,7 @@ def check_mean_deviation() -> Verdict:
         "Corollary B.6 with r = δ, minus 1 + λ.",
         ("below", equal(1 - delta + delta**2 / 3 - (1 + lam), -delta + delta**2 / 3 - lam)),
         ("above", equal(1 / (1 - delta) - 1 - lam, delta / (1 - delta) - lam)),
-        ("B.6's source", type(check_standard()).__name__ == "Proved"),
+        ("B.6's source", isinstance(check_standard(), Proved)),
     )
 
 
@@ -128,7 +128,7 @@ def check_quadratic() -> Verdict:
     rho = eps * sympy.sqrt((1 + 4 * mu) / (16 * mu))
     return verdict(
         "2.126 ≤ 3, and 1.130ρ = 0.2825 ε√((1 + 4μ)/μ); the step is lemma `phase two`, from the exact damped step plus ε.",
-        ("phase two", type(check_phase_two()).__name__ == "Proved"),
+        ("phase two", isinstance(check_phase_two(), Proved)),
         ("C'", equal(Rational(1130, 1000) * rho, Rational(2825, 10000) * eps * sympy.sqrt((1 + 4 * mu) / mu))),
     )
 
@@ -142,8 +142,8 @@ def refute_gap_constant() -> Verdict:
 def check_gap_constant() -> Verdict:
     return verdict(
         "g − g* ≤ (3/5)λ² = (3/5)C''²ε by (B.7); the recurrence leads on to λ ≤ 2.26ρ = O(ε), where g − g* ≤ 2.95ρ² = O(ε²).",
-        ("(B.7)", type(check_gap()).__name__ == "Proved"),
-        ("phase two", type(check_phase_two()).__name__ == "Proved"),
+        ("(B.7)", isinstance(check_gap(), Proved)),
+        ("phase two", isinstance(check_phase_two(), Proved)),
     )
 
 
@@ -171,7 +171,7 @@ def check_final_distance() -> Verdict:
         ("geometric mean", equal(((1 + 8 * mu) / 4) ** 2 - mu * (1 + 4 * mu), Rational(1, 16))),
         ("0.236 = 4·0.059", 4 * F(59, 1000) == F(236, 1000)),
         ("room", no_negative_coefficient(room)),
-        ("Theorem 5.4", type(check_closed_theorem()).__name__ == "Proved"),
+        ("Theorem 5.4", isinstance(check_closed_theorem(), Proved)),
     )
 
 
@@ -196,8 +196,8 @@ def check_functions() -> Verdict:
 def check_additive_constants() -> Verdict:
     return verdict(
         "T = T₁ + O(log log(1/ε)) with T₁ ≤ 17.33/μ (x_0 = 0), and k = 2log₂κ + log₂log₂(1/ε) + O(1).",
-        ("T", type(check_closed_theorem()).__name__ == "Proved"),
-        ("k", type(check_inversion_steps()).__name__ == "Proved"),
+        ("T", isinstance(check_closed_theorem(), Proved)),
+        ("k", isinstance(check_inversion_steps(), Proved)),
     )
 
 

@@ -9,7 +9,7 @@ from itertools import pairwise
 import sympy
 from sympy import Rational, sqrt
 
-from ..certificate import Verdict
+from ..certificate import Proved, Verdict
 from ..newton_paper import check_linear_budget, check_phase_two, check_step_size_modulus, refute_step_error, refuted
 from ..newton_proofs import check_budget, check_hessian, equal, no_negative_coefficient, symbols, verdict
 from ..newton_schulz import check_inversion_steps, check_perturbation, inversion_steps
@@ -30,7 +30,7 @@ def check_tolerance() -> Verdict:
     return verdict(
         "The largest change of η is √D/(2√μ + √D) (lemma (E.1)), which is ε for D = 4με²/(1 − ε)²; (E.1) has the smaller "
         "4με²/(1 − ε).",
-        ("modulus", type(check_step_size_modulus()).__name__ == "Proved"),
+        ("modulus", isinstance(check_step_size_modulus(), Proved)),
         ("at D", equal(root / (2 * sqrt(mu) + root), e)),
         ("smaller", equal((4 * mu * e**2 / (1 - e) ** 2) * (1 - e), 4 * mu * e**2 / (1 - e))),
     )
@@ -99,7 +99,7 @@ def check_inverse_error() -> Verdict:
     mu, e1, e2 = symbols("mu e1 e2")
     return verdict(
         "E_2' = E_1' + E_2 with ‖E_1'‖ ≤ ‖E_1‖/(μ(μ − ‖E_1‖)) (Corollary E.2).",
-        ("E.2", type(check_perturbation()).__name__ == "Proved"),
+        ("E.2", isinstance(check_perturbation(), Proved)),
         ("sum", equal(e2 + e1 / (mu * (mu - e1)), e1 / (mu * (mu - e1)) + e2)),
     )
 
@@ -107,7 +107,7 @@ def check_inverse_error() -> Verdict:
 def check_hessian_error() -> Verdict:
     return verdict(
         "‖Aᵀdiag(u)A/n‖ ≤ max|u_i|‖A‖²/n ≤ max|u_i| and ‖AᵀU_2ᵀ‖ ≤ ‖A‖‖U_2‖ ≤ √n‖U_2‖, as ‖A‖² ≤ Σ‖a_i‖² ≤ n.",
-        ("Hessian errors", type(check_hessian()).__name__ == "Proved"),
+        ("Hessian errors", isinstance(check_hessian(), Proved)),
         ("√n·√n/n", equal(sqrt(symbols("n")) ** 2 / symbols("n"), 1)),
     )
 
@@ -156,7 +156,7 @@ def check_step_error() -> Verdict:
         "η̂(H⁻¹ + E_2')(∇f + ε_3) − ηN = (η̂ − η)(H⁻¹ + E_2')(∇f + ε_3) + ηE_2'(∇f + ε_3) + ηH⁻¹ε_3: the last term, at most "
         "‖ε_3‖/μ, is what (C.29) leaves out; see `linear budget` for all of it without the root.",
         ("expansion", _with_gradient_error()),
-        ("step error", type(check_budget()).__name__ == "Proved"),
+        ("step error", isinstance(check_budget(), Proved)),
     )
 
 
@@ -244,7 +244,7 @@ def check_width_without_root() -> Verdict:
     return verdict(
         "(C.10) with ‖E_1‖ ≤ μ³ε/(32G²) takes N = 1024dG⁴/(ε²μ⁶), at most a constant times d(1 + μ)⁶/(ε⁴μ⁸) for μ ≤ 1, ε ≤ 1; "
         "all other widths are smaller (1/ε).",
-        ("budget", type(check_linear_budget()).__name__ == "Proved"),
+        ("budget", isinstance(check_linear_budget(), Proved)),
         ("N", equal(needed, 1024 * G**4 / (eps**2 * mu**6))),
         ("G⁴μ² ≤ 2.253⁴(1 + μ)⁶ on (0, 1]", no_negative_coefficient(room)),
     )
@@ -255,9 +255,9 @@ def check_informal() -> Verdict:
         "The final distance is at most 1.31ε√((1 + 4μ)/μ) for steps with an error of ε, so 1/ε² in the width of a step is "
         "1/ε² in the end: "
         "1/ε⁸ is an upper bound, far from what is needed.",
-        ("final distance", type(check_phase_two()).__name__ == "Proved"),
-        ("width of a step", type(check_width_without_root()).__name__ == "Proved"),
-        ("steps of the inversion", type(check_inversion_steps()).__name__ == "Proved"),
+        ("final distance", isinstance(check_phase_two(), Proved)),
+        ("width of a step", isinstance(check_width_without_root(), Proved)),
+        ("steps of the inversion", isinstance(check_inversion_steps(), Proved)),
     )
 
 
@@ -284,7 +284,7 @@ def check_depth_condition() -> Verdict:
         "μ ≤ ∇²f ≤ μ + 1/4 for all data, so κ̄ = 1 + 1/(4μ) serves; then k as for (3.3). μ = 0.01: κ̄ = 26, "
         f"ε = 1e-6, {steps} steps.",
         ("κ̄", equal((mu + Rational(1, 4)) / mu, 1 + 1 / (4 * mu))),
-        ("count", type(check_inversion_steps()).__name__ == "Proved"),
+        ("count", isinstance(check_inversion_steps(), Proved)),
         ("within", below(2 * IV.log(ball(26)) / IV.log(ball(2))) + 4.4 >= steps),
     )
 
@@ -306,7 +306,7 @@ def check_accuracies() -> Verdict:
         "1.528⌉; "
         "only the argument of log log changes.",
         ("residual", equal(eps**2 * mu**4 / G**4 / mu, eps**2 * mu**3 / G**4)),
-        ("count", type(check_inversion_steps()).__name__ == "Proved"),
+        ("count", isinstance(check_inversion_steps(), Proved)),
     )
 
 

@@ -6,15 +6,15 @@ from fractions import Fraction
 
 import sympy
 
-from ..certificate import Verdict
+from ..certificate import Proved, Verdict
 from ..minimax import chebyshev
 from ..newton_budget import solve_polynomial
 from ..newton_paper import refuted
-from ..newton_proofs import equal, no_negative_coefficient, verdict
-from ..newton_schulz import check_inversion_steps, check_residuals, inversion_steps, residual_after
+from ..newton_proofs import check_lipschitz, equal, no_negative_coefficient, verdict
+from ..newton_schulz import check_inversion_steps, check_residuals, initial_residual, inversion_steps, residual_after
 from ..outward import IV, above, ball, below
 from .blocks import ONE, ZERO, Head, attend, letter
-from .giannou_layers import SOURCE
+from .giannou_layers import OWN, SOURCE
 from .record import Statement
 
 F = Fraction
@@ -143,6 +143,55 @@ def check_order_three_layer() -> Verdict:
     )
 
 
+def check_thirteen_layers() -> Verdict:
+    mu = F(10)
+    kappa = 1 + 1 / (4 * mu)
+    return verdict(
+        "11 + 2k = 13 for k = 1, which is enough where the residual (κ̄² − 1)²/(κ̄² + 1)² of one step is small enough; μ = 10: "
+        f"{float(initial_residual(kappa)) ** 2:.2g}.",
+        ("11 + 2", 11 + 2 * 1 == 13),
+        ("one step", inversion_steps(kappa, F(1, 1000)) == 1),
+    )
+
+
+def refute_thirteen_layers() -> Verdict:
+    steps = inversion_steps(1 + F(10, 4), F(1, 100))
+    return refuted(f"μ = 0.1 (that of the experiments), residual 0.01: k = {steps}, {11 + 2 * steps} layers", steps > 1)
+
+
+def check_identity_start() -> Verdict:
+    """X_0 = αI for a symmetric positive definite matrix: ρ = (κ − 1)/(κ + 1)."""
+    k, m = sympy.symbols("kappa m", positive=True)
+    alpha = 2 / (m + k * m)
+    pairs = [
+        (inversion_steps(kappa, F(1, 10**8), start="identity"), inversion_steps(kappa, F(1, 10**8)))
+        for kappa in (10, 100, 1000)
+    ]
+    return verdict(
+        "With α = 2/(λ_min + λ_max) both ends of the spectrum leave (κ − 1)/(κ + 1), and ln((κ + 1)/(κ − 1)) ≥ 2/κ: κ in "
+        "place of "
+        f"κ². Steps to 1e-8 for κ = 10, 100, 1000: {', '.join(f'{a} instead of {b}' for a, b in pairs)}.",
+        ("lower end", equal(1 - alpha * m, (k - 1) / (k + 1))),
+        ("upper end", equal(1 - alpha * k * m, -(k - 1) / (k + 1))),
+        ("logarithm", isinstance(check_inversion_steps(), Proved)),
+        ("fewer", all(a < b for a, b in pairs)),
+    )
+
+
+def check_alpha_of_the_hessian() -> Verdict:
+    mu, s = sympy.symbols("mu s", positive=True)
+    return verdict(
+        "μ ≤ ∇²f ≤ μ + 1/4 for all data with ‖a_i‖ ≤ 1, so αBᵀ converges for α in (0, 2/(μ + 1/4)²), αI for α in (0, 2/(μ + "
+        "1/4)); "
+        "n = d = 1, a = 1, x = 0 attains μ + 1/4, so no larger α serves all data.",
+        (
+            "αBᵀ at the bound",
+            equal((1 - s * (mu + sympy.Rational(1, 4)) ** 2).subs(s, 2 / (mu + sympy.Rational(1, 4)) ** 2), -1),
+        ),
+        ("Hessian", isinstance(check_lipschitz(), Proved)),
+    )
+
+
 STATEMENTS: tuple[Statement, ...] = (
     Statement(
         SOURCE, "section 3.2.1", "steps of gradient descent",
@@ -209,5 +258,22 @@ STATEMENTS: tuple[Statement, ...] = (
         "the "
         "stream a step of order 3 is itself one layer.",
         refute_outperform, check_order_three_layer,
+    ),
+    Statement(
+        SOURCE, "section 6, logistic regression", "13 layers a step",
+        "By Theorem 5.2 a step of Newton's method is equivalent to 13 layers.",
+        "rational arithmetic", "holds with restriction", "For k = 1, which is enough for large μ only; 11 + 2k in general.",
+        check_thirteen_layers, refute_thirteen_layers,
+    ),
+    Statement(
+        SOURCE, "appendix C, α", "the start of the inversion (the range of α is not given)",
+        "X_0 = αBᵀ with some weight α starts the inversion of the Hessian for all data.",
+        "identity", "holds", "For α in (0, 2/(μ + 1/4)²), up to the error of B; the best is 2/((μ + 1/4)² + "
+        "μ²).", check_alpha_of_the_hessian,
+    ),
+    Statement(
+        OWN, "X_0 = αI", "half the overhead for a symmetric positive definite matrix",
+        "From X_0 = αI, log₂κ + log₂log₂(1/ε) steps are enough: κ takes the place of κ².",
+        "identity, interval arithmetic", "holds", "", check_identity_start,
     ),
 )  # fmt: skip

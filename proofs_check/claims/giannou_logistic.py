@@ -10,12 +10,12 @@ from fractions import Fraction
 import sympy
 from sympy import diff
 
-from ..certificate import Verdict
+from ..certificate import Proved, Verdict
 from ..newton_paper import refuted
 from ..newton_proofs import equal, symbols, verdict
 from ..outward import IV, Ball, above, ball, below
 from .blocks import E1, ONE, ONES, ZERO, Block, Head, J, Stream, attend, letter
-from .giannou_layers import SOURCE
+from .giannou_layers import SOURCE, check_lemma
 from .record import Statement
 
 F = Fraction
@@ -103,6 +103,17 @@ def check_transposed_store() -> Verdict:
     )
 
 
+def check_inversion_layers() -> Verdict:
+    return verdict(
+        "(C.11) turns αB to αBᵀ, and Lemma 4.1 has the two layers of a step. With Bᵀ stored instead, the layer and half of "
+        "the others "
+        "fall away.",
+        ("αBᵀ", isinstance(check_hessian_layer(), Proved)),
+        ("two layers a step", isinstance(check_lemma(), Proved)),
+        ("one layer a step", isinstance(check_transposed_store(), Proved)),
+    )
+
+
 def check_depth() -> Verdict:
     k = symbols("k")
     layers = (1, 1, 1, 1, 2 * k, 1, 1, 1, 2, 2)  # steps 1, 2, 3, (C.11), 4, 5, 6, 7, 8, 9
@@ -110,7 +121,7 @@ def check_depth() -> Verdict:
         "One layer for each of the steps 1, 2, 3, (C.11), 5, 6, 7, two each for 8 and 9, two for each of k inversion steps.",
         ("11 + 2k", equal(sum(layers), 11 + 2 * k)),
         ("10 + k", equal(sum(layers) - 1 - k, 10 + k)),
-        ("the layers", type(check_transposed_store()).__name__ == "Proved"),
+        ("the layers", isinstance(check_transposed_store(), Proved)),
     )
 
 
@@ -283,9 +294,9 @@ STATEMENTS: tuple[Statement, ...] = (
     "",
         check_hessian_layer),
     Statement(SOURCE, "(C.11) and step 4", "a layer to transpose, two layers a step",
-    "The nonsymmetric B needs a layer for αBᵀ and 2k layers.",
+    "One layer makes αBᵀ, and two layers do a Newton step for the nonsymmetric B.",
         _BLOCKS, "holds", "Not needed: with Bᵀ stored, one layer does a step for every B; 10 + k layers instead of 11 + 2k.",
-        check_transposed_store),
+        check_inversion_layers),
     Statement(SOURCE, "step 4, display", "what block 2 holds", "After the inversion block 2 is [I 0].", _BLOCKS,
     "false as printed",
         "It holds B. Head 2 of the last layer can restore it (add B3 − B2).", refute_second_block, check_second_block),

@@ -166,6 +166,13 @@ def test_rows_of_other_tables_become_statements() -> None:
     assert decide(found[0]).confirmed and not decide(found[1]).confirmed
 
 
+def test_a_table_that_is_listed_is_part_of_the_ledger(monkeypatch: pytest.MonkeyPatch) -> None:
+    row = {**{name: getattr(FALSE, name) for name in STATIC}, "source": "Others 2023", "check": FALSE.check}
+    monkeypatch.setattr(ledger, "TABLES", ([row],))
+    (found,) = [s for s in ledger.ledger() if s.source == "Others 2023"]
+    assert decide(found).confirmed
+
+
 def test_a_row_with_a_missing_field_or_an_unknown_verdict_is_named() -> None:
     with pytest.raises(ValueError, match=r"row 1 .* has no source"):
         from_table([{"number": "1"}])

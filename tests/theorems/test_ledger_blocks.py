@@ -11,6 +11,7 @@ import sympy
 
 import headwright as hw
 from headwright import CompileError, theory
+from headwright.proofs_check.claims import giannou_layers, giannou_phases
 from headwright.proofs_check.claims.blocks import E1, ONE, ONES, Block, Head, J, attend, letter
 from headwright.proofs_check.claims.degree import check_degree, check_extremal
 from headwright.proofs_check.newton_schulz import check_inversion_steps, check_perturbation, check_residuals
@@ -62,6 +63,34 @@ def test_only_what_is_equal_for_all_matrices_is_equal() -> None:
 def test_the_checks_of_degrees_and_residuals_hold_for_other_sizes_too() -> None:
     assert isinstance(check_degree(3, 1), hw.Proved) and isinstance(check_extremal(5), hw.Proved)
     assert isinstance(check_residuals(range(2, 5)), hw.Proved)
+
+
+def without(rows: tuple[tuple[str, int, str], ...]) -> tuple[tuple[str, int, str], ...]:
+    return rows[1:]
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ("_READ", Head([("o", 1, "y")], [(1, "B3")], [(1, "B1")])),  # keys from the wrong block
+        ("_READ", Head([("o", -1, "y")], [(1, "A")], [(1, "B1")])),  # a sign
+        ("_RESTORED", without(giannou_layers._RESTORED)),  # a block that is not cleared
+        ("_start", lambda eps, mu=0: giannou_layers._step("B2")),
+    ],
+    ids=["block", "sign", "dropped", "another layer"],
+)
+def test_a_wrong_weight_is_not_proved(name: str, wrong: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert isinstance(giannou_layers.check_regression(), hw.Proved)
+    monkeypatch.setattr(giannou_layers, name, wrong)
+    assert isinstance(giannou_layers.check_regression(), hw.Unknown)
+
+
+def test_a_wrong_inequality_is_not_proved(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bound of h' on the box: true with the printed number, and not with a smaller one."""
+    assert isinstance(giannou_phases.check_slope_sign(), hw.Proved)
+    slope = giannou_phases._slope
+    monkeypatch.setattr(giannou_phases, "_slope", lambda x, c: slope(x, c) + 0.15)
+    assert isinstance(giannou_phases.check_slope_sign(), hw.Unknown)
 
 
 # -- steps of the inversion --------------------------------------------------------------------------------------------------
