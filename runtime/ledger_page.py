@@ -24,7 +24,7 @@ blocks" runs layers on noncommuting symbols, for all dimensions; "exact countere
 test" is sampling, and proves nothing by itself. What is classical (Jensen, Cauchy–Schwarz, Banach on trilinear forms,
 comparison of differential inequalities, Courant–Fischer) is cited, not checked.
 
-Numbered items that only define something have no entry: (3.1), (3.2), (3.5), (3.6), Definition 3.1, Assumption 3.2,
+Numbered items that only define something have no entry: (3.1), (3.5), (3.6), Definition 3.1, Assumption 3.2,
 Definition B.1, (B.1)–(B.3), (C.3), (C.12), (C.14), (C.15), (C.18), (C.21)–(C.24).
 """
 

@@ -8,10 +8,17 @@ from __future__ import annotations
 from fractions import Fraction
 
 import sympy
-from sympy import diff, sqrt
+from sympy import Rational, diff, sqrt
 
 from ..certificate import Proved, Verdict
-from ..newton_paper import check_omega_bounds, refute_decrement_of_g, refute_decrement_upper, refuted
+from ..newton_paper import (
+    check_closed_theorem,
+    check_omega_bounds,
+    refute_constants_depend_on_mu_only,
+    refute_decrement_of_g,
+    refute_decrement_upper,
+    refuted,
+)
 from ..newton_proofs import (
     check_invariant_ball,
     check_lipschitz,
@@ -47,10 +54,10 @@ def check_standard_scaling() -> Verdict:
     """βf has the constant M/√β; so f/(4μ) has 2√μ M ≤ 1 for M = 1/(2√μ) and for the least M."""
     mu, M, beta, h = symbols("mu M beta h")
     least = 1 / (3 * sqrt(3) * sqrt(mu) * (1 + 4 * mu))
-    bound = 2 * M * h ** sympy.Rational(3, 2)
+    bound = 2 * M * h ** Rational(3, 2)
     return verdict(
         "|βf'''| ≤ 2Mβ h^{3/2} = 2(M/√β)(βh)^{3/2}. With β = 1/(4μ) and the least M the constant is 2/(3√3(1 + 4μ)) < 1.",
-        ("scaling", equal(beta * bound, 2 * (M / sqrt(beta)) * (beta * h) ** sympy.Rational(3, 2))),
+        ("scaling", equal(beta * bound, 2 * (M / sqrt(beta)) * (beta * h) ** Rational(3, 2))),
         ("least M", equal(2 * sqrt(mu) * least, 2 / (3 * sqrt(3) * (1 + 4 * mu)))),
         ("4 ≤ 27(1 + 4μ)²", no_negative_coefficient(27 * (1 + 4 * mu) ** 2 - 4)),
         ("1/(2√μ) gives 1", equal(2 * sqrt(mu) / (2 * sqrt(mu)), 1)),
@@ -119,7 +126,7 @@ def check_decrement_bounds() -> Verdict:
         "H = μ, attains √μ r.",
         ("Hessian", isinstance(check_lipschitz(), Proved)),
         ("λ_g above", equal((1 + mu * r) / sqrt(mu) / (2 * sqrt(mu)), (1 + mu * r) / (2 * mu))),
-        ("λ_g below", equal((sqrt(mu + sympy.Rational(1, 4)) * 2 * sqrt(mu)) ** 2, mu * (1 + 4 * mu))),
+        ("λ_g below", equal((sqrt(mu + Rational(1, 4)) * 2 * sqrt(mu)) ** 2, mu * (1 + 4 * mu))),
     )
 
 
@@ -150,7 +157,53 @@ def check_feasible() -> Verdict:
     )
 
 
+def check_penalty() -> Verdict:
+    """Without the ridge |D³φ|/(2(D²φ)^{3/2}) = √(1 − 4v)/(2√v) for n = d = 1, which has no bound as v → 0."""
+    w, M = symbols("w M")  # v = w²
+    ratio = w**2 * sqrt(1 - 4 * w**2) / (2 * (w**2) ** Rational(3, 2))
+    far = 1 / (4 * M + 4)  # at w = 1/(4M + 4): (1 − 4w²)/(4w²) > M²
+    return verdict(
+        "n = d = 1, a = 1: D²φ = v and |D³φ| = v√(1 − 4v), so the constant would have to be at least √(1 − 4v)/(2√v), which "
+        "is above every M at "
+        "√v = 1/(4M + 4).",
+        ("ratio", equal(ratio**2, (1 - 4 * w**2) / (4 * w**2))),
+        ("above M", no_negative_coefficient(((1 - 4 * far**2) / (4 * far**2)) - M**2)),
+    )
+
+
+def check_normal_equations() -> Verdict:
+    S, A, y = sympy.symbols("S A y", commutative=False)  # A stands for Aᵀ
+    return verdict(
+        "For ŵ = (AᵀA)⁻¹Aᵀy the gradient Aᵀ(Aŵ − y) is 0, and the Hessian AᵀA is positive definite.",
+        ("gradient", sympy.expand(S * (S**-1 * A * y) - A * y) == 0),
+    )
+
+
+def refute_normal_equations() -> Verdict:
+    A = sympy.Matrix([[1, 0]])
+    return refuted("n = 1, d = 2, A = (1, 0): AᵀA has no inverse", (A.T * A).det() == 0)
+
+
 STATEMENTS: tuple[Statement, ...] = (
+    Statement(
+        SOURCE, "(3.2)", "least squares in closed form",
+        "The least-squares solution is (AᵀA)⁻¹Aᵀy.",
+        "identity, noncommuting", "holds with restriction",
+        "For A of full column rank; else the iteration goes to the pseudo-inverse, and to the solution of least norm.",
+        check_normal_equations, refute_normal_equations,
+    ),
+    Statement(
+        SOURCE, "section 3.2.2, penalty", "the penalty is needed",
+        "Without the L2 penalty the logistic loss is not self-concordant.",
+        "polynomial certificate", "holds", "", check_penalty,
+    ),
+    Statement(
+        SOURCE, "section 3.2.2, steps", "steps of the exact method",
+        "The exact damped Newton method takes c + log log(1/ε) steps.",
+        "interval arithmetic", "holds with restriction", "c depends on μ and on ‖x_0‖; for x_0 = 0 it is at most 17.33/μ + "
+        "O(1).",
+        check_closed_theorem, refute_constants_depend_on_mu_only,
+    ),
     Statement(
         SOURCE, "Proposition 3.3", "self-concordance",
         "The regularised logistic loss is self-concordant with M_f = 1/√μ.",

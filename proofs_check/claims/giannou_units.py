@@ -7,7 +7,7 @@ from fractions import Fraction
 import sympy
 from sympy import Rational, diff, sqrt
 
-from ..certificate import Verdict
+from ..certificate import Proved, Verdict
 from ..newton_paper import refute_derivative, refuted
 from ..newton_proofs import equal, no_negative_coefficient, symbols, verdict
 from ..outward import IV, above, ball, below
@@ -153,6 +153,21 @@ def check_root_of_change() -> Verdict:
     )
 
 
+def check_ends() -> Verdict:
+    """η at z = 4με²/(1 − ε)² is 1 − ε, at z = 4μ(1 − ε)²/ε² it is ε."""
+    m, e = symbols("m e")  # m = √μ
+
+    def eta(root: sympy.Expr) -> sympy.Expr:
+        return 2 * m / (2 * m + root)
+
+    return verdict(
+        "η falls in z, and its values there are 1 − ε_4 and ε_4.",
+        ("near 0", equal(eta(2 * m * e / (1 - e)), 1 - e)),
+        ("far", equal(eta(2 * m * (1 - e) / e), e)),
+        ("falls", isinstance(check_levels(), Proved)),
+    )
+
+
 STATEMENTS: tuple[Statement, ...] = (
     Statement(SOURCE, "sketch of Theorem 5.2, step 3", "derivative of the step size",
         "g(z) = 1/(1 + √z) has g' = −2√z/(1 + √z).", "exact counterexample", "false as printed", "g' = −1/(2√z(1 + √z)²).",
@@ -187,4 +202,6 @@ STATEMENTS: tuple[Statement, ...] = (
         check_levels),
     Statement(SOURCE, "step 9, end", "a row is cleared", "σ(−x/2 + 5) − σ(x/2 + 5) = −x.", "identity", "holds with restriction",
         "For |x| ≤ 10, which holds: entries are below 2 plus their error.", check_cleared, refute_cleared_far),
+    Statement(SOURCE, "appendix E.2, ends", "the step size near 0 and far out",
+        "η ≥ 1 − ε_4 for z ≤ 4με_4²/(1 − ε_4)², and η ≤ ε_4 for z ≥ 4μ(1 − ε_4)²/ε_4².", "identity", "holds", "", check_ends),
 )  # fmt: skip
