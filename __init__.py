@@ -50,6 +50,7 @@ from .compiler.statements import bounded, signs, spectrum, symmetric
 from .constructions import iterations
 from .constructions.minimax import a_priori
 from .constructions.solve import inverse, solve
+from .proofs_check import theory
 from .proofs_check.certificate import Certificate, Claim, Proved, Refuted, Unknown
 from .runtime.api import compile, verify
 from .runtime.checkpoint import load, save
@@ -120,6 +121,7 @@ __all__ = [
     "square",
     "symmetric",
     "tanh",
+    "theory",
     "to_pq",
     "to_von_oswald",
     "verify",

@@ -9,7 +9,7 @@ Sources: von Oswald et al. 2023a (gradient descent), Ahn et al. 2023 (Lemma 2, T
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
@@ -115,8 +115,7 @@ def _matrices(name: str, given: tuple[Any, ...], d: int) -> list[np.ndarray]:
 def _preconditioned(values: Mapping[str, Any]) -> Variant:
     name = "preconditioned_gradient_descent"
     matrices = _matrices(name, values["preconditioners"], values["d"])
-    claim = _counted(_PRECONDITIONED, len(matrices))
-    return Variant(preconditioned_gradient_descent, {"preconditioners": matrices}, claim=claim)
+    return Variant(preconditioned_gradient_descent, {"preconditioners": matrices})
 
 
 def inverse(name: str, sigma: Any, d: int) -> np.ndarray:
@@ -161,7 +160,7 @@ def _plus_plus(values: Mapping[str, Any]) -> Variant:
         raise CompileError(f"gd_plus_plus: a has {len(a)} numbers and b has {len(b)}", fix="give b as many as a, or one fewer")
     inverted_sigma = inverse("gd_plus_plus", values["sigma"], values["d"])
     constants = {"preconditioners": [Fraction(a_i) * inverted_sigma for a_i in a], "b": tuple(map(Fraction, b))}
-    return Variant(gd_plus_plus, constants, claim=_counted(_PLUS_PLUS, len(a)))
+    return Variant(gd_plus_plus, constants)
 
 
 def _neumann(values: Mapping[str, Any]) -> Variant:
@@ -169,10 +168,6 @@ def _neumann(values: Mapping[str, Any]) -> Variant:
 
 
 # -- claims ------------------------------------------------------------------------------------------------------------
-
-
-def _counted(claim: Callable[[str], PaperClaim], layers: int) -> PaperClaim:
-    return claim(str(layers))
 
 
 _OSWALD = PaperClaim(
@@ -187,16 +182,22 @@ _OSWALD_LINEAR = PaperClaim("ours", "eq. (3.1) without a mask", "examples stand 
 _HEAVY_BALL = PaperClaim("Polyak 1964", "heavy ball", "the iteration; the figures are ours", "steps", "1", "d + 2", width="4")
 
 
-def _PRECONDITIONED(layers: str) -> PaperClaim:
-    says = "every layer takes a step of preconditioned gradient descent"
-    return PaperClaim(AHN, "Lemma 2", says, depth=layers, heads="1", rows="d + 1")
-
-
-def _PLUS_PLUS(layers: str) -> PaperClaim:
-    says = "A_i ∝ Σ⁻¹ and B_i ∝ I contain a critical point: gradient steps, and a step that improves the condition of the data"
-    return PaperClaim(AHN, "Theorem 5", says, depth=layers, heads="1", rows="d + 1")
-
-
+_PRECONDITIONED = PaperClaim(
+    AHN,
+    "Lemma 2",
+    "every layer takes a step of preconditioned gradient descent",
+    depth="preconditioners",
+    heads="1",
+    rows="d + 1",
+)
+_PLUS_PLUS = PaperClaim(
+    AHN,
+    "Theorem 5",
+    "A_i ∝ Σ⁻¹ and B_i ∝ I contain a critical point: gradient steps, and a step that improves the condition of the data",
+    depth="a",
+    heads="1",
+    rows="d + 1",
+)
 _OPTIMAL = PaperClaim(
     AHN, "Theorem 1", "a global optimum of the in-context loss for one layer", depth="1", heads="1", rows="d + 1"
 )
@@ -230,7 +231,7 @@ CONSTRUCTIONS = (
         "preconditioned_gradient_descent",
         "gradient descent with a matrix A_i for every step: w ← w − A_iᵀ (1/n) Aᵀ(y − Aw)",
         preconditioned_gradient_descent,
-        _PRECONDITIONED("1"),
+        _PRECONDITIONED,
         (
             *SIZES,
             Parameter("preconditioners", "matrices", "A_0, A_1, …: negative semidefinite d × d matrices, or numbers times I"),
@@ -240,7 +241,7 @@ CONSTRUCTIONS = (
     ),
     Construction(
         "optimal_single_layer",
-        "the step of preconditioned gradient descent that is best on average, for x_j from N(0, Σ) and w from N(0, Σ⁻¹)",
+        "the step of preconditioned gradient descent that is best on average, for x_j from N(0, Σ) and w from N(0, I)",
         preconditioned_gradient_descent,
         _OPTIMAL,
         (*SIZES, Parameter("sigma", "covariance", "covariance Σ of the features: a matrix, its diagonal, or a number times I")),
@@ -251,7 +252,7 @@ CONSTRUCTIONS = (
         "gd_plus_plus",
         "GD++: preconditioned steps that transform the features too",
         gd_plus_plus,
-        _PLUS_PLUS("1"),
+        _PLUS_PLUS,
         (
             *SIZES,
             Parameter("a", "numbers", "A_i = a_i Σ⁻¹, a_i below 0, one for every layer"),

@@ -53,7 +53,7 @@ class Construction:
         values = self.check(arguments)
         variant = self.prepare(values)
         sizes = {d: values[d] for d in variant.program.dimension_names()}
-        counted = {name: value for name, value in values.items() if type(value) is int}
+        counted = self.counted(values)
         own = variant.arch or self.arch
         arch = own if arch is None else arch
         claim: PaperClaim | None = variant.claim or self.claim
@@ -66,6 +66,12 @@ class Construction:
         model.bounds, model.theory = bounds, variant.theory
         model.construction = self.name
         return model
+
+    def counted(self, values: Mapping[str, Any]) -> dict[str, int]:
+        """The integers of a claim's formulas: integer parameters, and of parameters that are sequences how many they are."""
+        several = {p.name for p in self.parameters if p.kind in ("numbers", "matrices")}
+        numbers = {name: value for name, value in values.items() if type(value) is int}
+        return {**numbers, **{name: len(values[name]) for name in several if values[name] is not None}}
 
     def check(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """All parameters with defaults filled in. Raises CompileError for unknown, missing or bad ones."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from . import ahn_claims as claims
 from . import ahn_slips as slips
@@ -115,3 +116,15 @@ REMARKS = (
         partial(claims.check_no_spurious_minima, feature=1),
     ),
 )
+
+
+def as_rows() -> tuple[dict[str, Any], ...]:
+    """The table as rows of the ledger, where `check` decides what holds under a restriction, and `second` fails without it."""
+    rows = []
+    for s in STATEMENTS:
+        row: dict[str, Any] = {key: getattr(s, key) for key in ("source", "number", "title", "statement", "evidence", "check")}
+        row |= {"verdict": s.kind, "corrected": s.corrected, "second": s.check_corrected}
+        if s.kind == "holds with restriction":
+            row |= {"check": s.check_corrected, "second": s.check}
+        rows.append(row)
+    return tuple(rows)

@@ -33,6 +33,7 @@ from .minimax import (
 from .products import Step, chain_lengths, live_rows, map_rank, steps_of, tensor_rank
 
 __all__ = [
+    "DEGREE_ARGUMENT",
     "SPECTRAL_ARGUMENT",
     "Given",
     "LowerBound",
@@ -47,6 +48,15 @@ __all__ = [
     "spectral_bound",
     "stated_bounds",
 ]
+
+
+#: The argument by degree. Its steps are statements of the ledger ("degree", "Gram form").
+DEGREE_ARGUMENT = """\
+claim    An output of degree g in the entries of the inputs needs ⌈log₃ g⌉ layers.
+assumes  linear attention only (no softmax, no feed-forward part), with any fixed weights and masks and any number of
+         heads, rows and tokens; H_0 affine in the inputs; the output read off affinely, and exact.
+proof    A layer is H ← (I + Σ W_V G W_KᵀW_Q) H with G = HHᵀ: each entry is a cubic in the entries of H. So after L
+         layers H_L = M(H_0H_0ᵀ)H_0, with M of degree ≤ (3^L − 1)/2, and every entry has degree ≤ 3^L."""
 
 
 @dataclass(frozen=True)
@@ -130,8 +140,8 @@ def _by_degree(degrees: Mapping[str, int | None], artifact: Artifact) -> LowerBo
         return None
     argument = f"⌈log₃ {show_degree(degree)}⌉: the output has that degree, and a layer at most triples a degree"
     bent = artifact.architecture.attention == "relu" or artifact.ffn_width
-    assumes = "linear or ReLU attention, ReLU units" if bent else "linear attention only"
-    return LowerBound("layers", depth_lower_bound(degree), argument, f"{assumes}; exact output", True)
+    assumes = f"{'linear or ReLU attention, ReLU units' if bent else 'linear attention only'}; exact output"
+    return LowerBound("layers", depth_lower_bound(degree), argument, assumes, True, DEGREE_ARGUMENT)
 
 
 def show_degree(degree: int) -> str:

@@ -1,4 +1,4 @@
-"""The command line: `headwright list | compile | run | verify | explain | bench | pareto | demo`.
+"""The command line: `headwright list | compile | run | verify | ledger | explain | bench | pareto | demo`.
 
 Exit status: 0 when everything asked for holds; 1 when a claim is refuted or unknown; 2 for wrong usage or bad
 input; 130 after Ctrl-C. With --json, stdout holds exactly one JSON object, also for an error.
@@ -81,8 +81,18 @@ def build_parser() -> argparse.ArgumentParser:
         "headwright verify least_squares --set steps=20\n  headwright verify my_model\n  headwright verify --all",
     )
     verified.add_argument("name", metavar="NAME|DIR", nargs="?", help=_SUBJECT)
-    verified.add_argument("--all", action="store_true", help="every construction, with every choice of its options")
+    verified.add_argument("--all", action="store_true", help="every construction with every option, and the ledger")
+    verified.add_argument("--ledger", action="store_true", help="every statement of the papers: see `headwright ledger`")
     _settings(verified)
+
+    stated = _command(
+        found,
+        "ledger",
+        commands.show_ledger,
+        "check every statement of the papers: which hold, which are false as printed, and what is true instead",
+        "headwright ledger\n  headwright ledger -o docs/reference",
+    )
+    stated.add_argument("-o", "--output", metavar="DIR", help="write ledger.md and ledger.json there")
 
     explained = _command(
         found,

@@ -17,7 +17,7 @@ from .. import constructions
 from ..compiler.architecture import ARCHITECTURES, Architecture
 from ..compiler.errors import CompileError, InputError
 from ..constructions.parameters import REQUIRED, Parameter
-from ..proofs_check.certificate import Proved
+from ..proofs_check.certificate import Certificate, Proved
 from ..proofs_check.exact import exact_degree
 from . import atomic, checkpoint
 from .api import verify as verify_model
@@ -192,10 +192,19 @@ def read_npz(path: str) -> Mapping[str, np.ndarray]:
 
 
 def verify(arguments: argparse.Namespace) -> Result:
-    if arguments.all == (arguments.name is not None):
-        raise CompileError("verify takes one NAME or DIR, or --all", fix="for example: headwright verify least_squares")
+    if sum((arguments.all, arguments.ledger, arguments.name is not None)) != 1:
+        raise CompileError(
+            "verify takes one NAME or DIR, or --all, or --ledger", fix="for example: headwright verify least_squares"
+        )
+    if arguments.set and arguments.name is None:
+        raise CompileError(
+            f"--set does not go with {'--all' if arguments.all else '--ledger'}",
+            fix="verify one construction: headwright verify NAME --set …",
+        )
+    if arguments.ledger:
+        return _ledger(None)
     if arguments.all:
-        return _verify_all(arguments)
+        return _verify_all()
     title, model = open_subject(arguments.name, parse_settings(arguments.set), note)
     with stage(f"verifying {title}", quiet=arguments.json or not sys.stderr.isatty()):
         certificate = verify_model(model)
@@ -204,14 +213,12 @@ def verify(arguments: argparse.Namespace) -> Result:
     return Result(f"{certificate}\n{verdict}", data, 0 if certificate.all_proved else 1)
 
 
-def _verify_all(arguments: argparse.Namespace) -> Result:
-    if arguments.set:
-        raise CompileError("--set does not go with --all", fix="verify one construction: headwright verify NAME --set …")
+def _verify_all() -> Result:
     subjects = list(all_subjects())
-    rows, found = [], []
+    rows, found, certificates = [], [], {}
     for name, values in track(subjects, "verifying", unit="model"):
         model = constructions.get(name).compile(**values)
-        certificate = verify_model(model)
+        certificate = certificates[describe(name, values)] = verify_model(model)
         found.append({"model": describe(name, values), **certificate.to_json()})
         bad = [f"{type(c.verdict).__name__} {c.name}" for c in certificate.claims if not isinstance(c.verdict, Proved)]
         figures = (str(model.depth), str(model.max_heads), str(model.d_model))
@@ -220,7 +227,27 @@ def _verify_all(arguments: argparse.Namespace) -> Result:
     proved = sum(entry["all_proved"] for entry in found)
     text = table(("model", "layers", "heads", "rows", "verdict"), rows)
     text += f"\n{proved} of {len(found)} models: every claim proved"
-    return Result(text, {"all_proved": holds, "certificates": found}, 0 if holds else 1)
+    statements = _ledger(certificates)
+    data = {"all_proved": holds, "certificates": found, "ledger": statements.data}
+    return Result(f"{text}\n\n{statements.text}", data, 0 if holds and statements.status == 0 else 1)
+
+
+def _ledger(certificates: Mapping[str, Certificate] | None, folder: str | None = None) -> Result:
+    from . import ledger
+
+    outcomes = ledger.decide_all(ledger.ledger(certificates))
+    data = ledger.to_json(outcomes)
+    text = f"{table(ledger.HEADER, ledger.rows_of(outcomes))}\n{ledger.summary(outcomes)}"
+    if folder is not None:
+        data["written"] = ledger.write(outcomes, folder)
+        text += "\nwritten: " + ", ".join(data["written"])
+    return Result(text, data, 0 if data["all_confirmed"] else 1)
+
+
+def show_ledger(arguments: argparse.Namespace) -> Result:
+    if arguments.output is not None and not Path(arguments.output).is_dir():  # before the work
+        raise InputError(f"{arguments.output} is not a folder", fix=f"create it first: mkdir -p {arguments.output}")
+    return _ledger(None, arguments.output)
 
 
 def table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:

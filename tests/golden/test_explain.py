@@ -38,6 +38,12 @@ these products: for what was chosen
 any layout: optimize='balanced', 16 candidates, all that there were; no engine (only optimize='depth' and 'width' use one)
   heads ≥ 1       the fewest: layer 1: whichever equal ways are taken, Σ V ⊗ KᵀQ has rank ≥ 1, and a head adds one
                   assumes these products in these layers and rows; we factorise without cancellation, which may need more
+
+claim    An output of degree g in the entries of the inputs needs ⌈log₃ g⌉ layers.
+assumes  linear attention only (no softmax, no feed-forward part), with any fixed weights and masks and any number of
+         heads, rows and tokens; H_0 affine in the inputs; the output read off affinely, and exact.
+proof    A layer is H ← (I + Σ W_V G W_KᵀW_Q) H with G = HHᵀ: each entry is a cubic in the entries of H. So after L
+         layers H_L = M(H_0H_0ᵀ)H_0, with M of degree ≤ (3^L − 1)/2, and every entry has degree ≤ 3^L.
 """
 
 

@@ -171,7 +171,7 @@ def test_an_altered_folder_is_refused_by_every_command(cli, folder, tmp_path) ->
 
 
 def test_help_is_there_for_every_command(capsys) -> None:
-    for command in ("list", "compile", "run", "verify", "explain", "bench", "pareto", "demo"):
+    for command in ("list", "compile", "run", "verify", "ledger", "explain", "bench", "pareto", "demo"):
         assert main([command, "--help"]) == 0
         text = capsys.readouterr().out
         assert "--json" in text and "example" in text
@@ -190,6 +190,7 @@ def test_the_module_runs_as_a_program() -> None:
 def test_verify_all_proves_every_construction(cli) -> None:
     data = json.loads(cli("verify", "--all", "--json"))
     assert data["all_proved"] is True
+    assert data["ledger"]["all_confirmed"] is True
     assert {c["model"].split("(")[0].split(" ")[0] for c in data["certificates"]} == set(hw.constructions.names())
 
 

@@ -1,0 +1,385 @@
+"""Giannou et al. 2024, (C.23)–(C.34), appendices E.2–E.4, and the widths and depths of Theorems 1.1, 5.1 and 5.2."""
+
+from __future__ import annotations
+
+import random
+from fractions import Fraction
+from itertools import pairwise
+
+import sympy
+from sympy import Rational, sqrt
+
+from ..certificate import Proved, Verdict
+from ..newton_paper import check_linear_budget, check_phase_two, check_step_size_modulus, refute_step_error, refuted
+from ..newton_proofs import check_budget, check_hessian, equal, no_negative_coefficient, symbols, verdict
+from ..newton_schulz import check_inversion_steps, check_perturbation, inversion_steps
+from ..outward import IV, above, ball, below
+from .giannou_layers import OWN, SOURCE
+from .record import Statement
+
+F = Fraction
+
+
+# -- E.2, E.3, E.4 -------------------------------------------------------------------------------------------------------
+
+
+def check_tolerance() -> Verdict:
+    """(E.1) as a sufficient condition, and the sharp one."""
+    mu, e = symbols("mu e")
+    root = 2 * sqrt(mu) * e / (1 - e)  # √D for D = 4με²/(1 − ε)²
+    return verdict(
+        "The largest change of η is √D/(2√μ + √D) (lemma (E.1)), which is ε for D = 4με²/(1 − ε)²; (E.1) has the smaller "
+        "4με²/(1 − ε).",
+        ("modulus", isinstance(check_step_size_modulus(), Proved)),
+        ("at D", equal(root / (2 * sqrt(mu) + root), e)),
+        ("smaller", equal((4 * mu * e**2 / (1 - e) ** 2) * (1 - e), 4 * mu * e**2 / (1 - e))),
+    )
+
+
+def refute_singular() -> Verdict:
+    return refuted("∇²f = μ (a = 0), E_1 = −μ: ‖E_1‖ ≤ μ, and B = 0 has no inverse", F(1) - F(1) == 0)
+
+
+def check_weyl() -> Verdict:
+    """Property test: eigenvalues counted by Descartes' rule, which is exact for polynomials with real roots only."""
+    rng, found = random.Random(0), []
+    for _ in range(40):
+        A, E = _random_symmetric(rng), _random_symmetric(rng)
+        total = tuple(a + e for a, e in zip(A, E, strict=True))
+        low = next(F(k, 4) for k in range(60, -61, -1) if _below(E, F(k, 4)) == 0)
+        high = next(F(k, 4) for k in range(-60, 61) if _below(E, F(k, 4)) == 3)  # low ≤ λ_min(E), λ_max(E) < high
+        found += [_below(A, F(k, 2) - high) <= _below(total, F(k, 2)) <= _below(A, F(k, 2) - low) for k in range(-24, 25)]
+    return verdict(
+        f"Courant–Fischer is classical and not checked here. Property test: {len(found)} counts of eigenvalues below a "
+        f"threshold for "
+        "random symmetric 3 × 3 integer matrices, exactly.",
+        ("all counts", all(found)),
+    )
+
+
+def _random_symmetric(rng: random.Random) -> tuple[int, ...]:
+    """[[a, b, c], [b, d, e], [c, e, f]] as (a, …, f)."""
+    return tuple(rng.randint(-3, 3) for _ in range(6))
+
+
+def _below(S: tuple[int, ...], s: Fraction) -> int:
+    """How many eigenvalues are below s: sign changes of det(S − s + t), whose roots are s − λ."""
+    a, b, c, d, e, f = S[0] - s, S[1], S[2], S[3] - s, S[4], S[5] - s
+    trace, minors = a + d + f, a * d - b * b + a * f - c * c + d * f - e * e
+    det = a * (d * f - e * e) - b * (b * f - c * e) + c * (b * e - c * d)
+    signs = [x > 0 for x in (F(1), trace, minors, det) if x]
+    return sum(x != y for x, y in pairwise(signs))
+
+
+def refute_weyl() -> Verdict:
+    A, E = sympy.Matrix([[0, 1], [0, 0]]), sympy.Matrix([[0, 0], [1, 0]])
+    return refuted(
+        "A = [[0, 1], [0, 0]], E = Aᵀ: all eigenvalues of A and of E are 0, those of A + E are ±1",
+        A.eigenvals() == {0: 2} and E.eigenvals() == {0: 2},
+        set((A + E).eigenvals()) == {1, -1},
+    )
+
+
+def refute_condition() -> Verdict:
+    """(E.5) for H = I, E = [[0, 1/2], [0, 0]]."""
+    B = sympy.Matrix([[1, Rational(1, 2)], [0, 1]])
+    squared = (B.T * B).eigenvals()
+    ratio = max(squared) / min(squared)
+    return refuted(
+        "H = I, E = [[0, 1/2], [0, 0]]: the eigenvalues of E are 0, so (E.5) says κ(B) = 1; κ₂(B)² = (9 + √17)/(9 − √17) > 2",
+        equal(ratio, (9 + sqrt(17)) / (9 - sqrt(17))),
+        bool(ratio > 2),
+    )
+
+
+# -- (C.23)–(C.34) -------------------------------------------------------------------------------------------------------
+
+
+def check_inverse_error() -> Verdict:
+    mu, e1, e2 = symbols("mu e1 e2")
+    return verdict(
+        "E_2' = E_1' + E_2 with ‖E_1'‖ ≤ ‖E_1‖/(μ(μ − ‖E_1‖)) (Corollary E.2).",
+        ("E.2", isinstance(check_perturbation(), Proved)),
+        ("sum", equal(e2 + e1 / (mu * (mu - e1)), e1 / (mu * (mu - e1)) + e2)),
+    )
+
+
+def check_hessian_error() -> Verdict:
+    return verdict(
+        "‖Aᵀdiag(u)A/n‖ ≤ max|u_i|‖A‖²/n ≤ max|u_i| and ‖AᵀU_2ᵀ‖ ≤ ‖A‖‖U_2‖ ≤ √n‖U_2‖, as ‖A‖² ≤ Σ‖a_i‖² ≤ n.",
+        ("Hessian errors", isinstance(check_hessian(), Proved)),
+        ("√n·√n/n", equal(sqrt(symbols("n")) ** 2 / symbols("n"), 1)),
+    )
+
+
+def refute_decrement_form() -> Verdict:
+    return refuted("d = 1, B = 2, E_2 = 0, b = 1: bᵀBb = 2, where λ̂² = bᵀB⁻¹b = 1/2", F(2) != F(1, 2))
+
+
+def refute_decrement_error() -> Verdict:
+    return refuted("d = 1, H = 1, ∇f = 0, ε_3 = 1, E_2' = 0: λ̂² − λ² = 1, where 2ε_3ᵀH⁻¹(∇f + ε_3) = 2", F(1) != 2 * F(1))
+
+
+def check_decrement_error() -> Verdict:
+    g, s, K, E = (sympy.Symbol(name, commutative=False) for name in ("g", "s", "K", "E"))  # K = H⁻¹
+    whole = sympy.expand((g + s) * (K + E) * (g + s) - g * K * g)
+    parts = sympy.expand(g * K * s + s * K * g + s * K * s + (g + s) * E * (g + s))
+    G, a, e, mu = symbols("G a e mu")
+    bound = 2 * G * a / mu + a**2 / mu + e * (G + a) ** 2
+    printed = (2 * G * a + a**2) / mu + a**2 * e + 2 * G * a * e + G**2 * e
+    return verdict(
+        "λ̂² − λ² = 2ε_3ᵀH⁻¹∇f + ε_3ᵀH⁻¹ε_3 + (∇f + ε_3)ᵀE_2'(∇f + ε_3), with ‖H⁻¹‖ ≤ 1/μ and ‖∇f‖ ≤ G = 1 + Cμ.",
+        ("expansion", sympy.expand(whole - parts) == 0),
+        ("(C.26)", equal(bound, printed)),
+    )
+
+
+def check_decrement_condition() -> Verdict:
+    """(C.27) ⇒ (C.28) with the constants 1, for v = μ²ε_4²/G² ≤ 0.3027."""
+    mu, e4, G = symbols("mu e4 G")
+    v = mu**2 * e4**2 / G**2
+    s, e = v * G, v / mu
+    whole = (2 * G * s + s**2) / mu + s**2 * e + 2 * G * s * e + G**2 * e
+    V = F(3027, 10000)
+    return verdict(
+        "With ‖ε_3‖ = μ²ε_4²/G and ‖E_2'‖ = με_4²/G² the left side of (C.28) is με_4²(3 + 3v + v²), and 3 + 3v + v² < 4.",
+        ("ε_3", equal(s, mu**2 * e4**2 / G)),
+        ("E_2'", equal(e, mu * e4**2 / G**2)),
+        ("sum", equal(whole, mu * e4**2 * (2 + v + (1 + v) ** 2))),
+        ("3 + 3v + v²", equal(2 + v + (1 + v) ** 2, 3 + 3 * v + v**2)),
+        ("< 4", 3 + 3 * V + V**2 < 4),
+    )
+
+
+def check_step_error() -> Verdict:
+    return verdict(
+        "η̂(H⁻¹ + E_2')(∇f + ε_3) − ηN = (η̂ − η)(H⁻¹ + E_2')(∇f + ε_3) + ηE_2'(∇f + ε_3) + ηH⁻¹ε_3: the last term, at most "
+        "‖ε_3‖/μ, is what (C.29) leaves out; see `linear budget` for all of it without the root.",
+        ("expansion", _with_gradient_error()),
+        ("step error", isinstance(check_budget(), Proved)),
+    )
+
+
+def _with_gradient_error() -> bool:
+    eta, hat, K, E, g, s = (sympy.Symbol(x, commutative=False) for x in ("eta", "hat", "K", "E", "g", "s"))
+    whole = hat * (K + E) * (g + s) - eta * K * g
+    parts = (hat - eta) * (K + E) * (g + s) + eta * E * (g + s) + eta * K * s
+    return bool(sympy.expand(whole - parts) == 0)
+
+
+def check_total() -> Verdict:
+    """ε_4 = με/(6G) with the constants 1 in (C.27): total ≤ ε, with the missing term of (C.29), for μ ≤ G and ε ≤ 1."""
+    v = F(1, 36)  # at least (με_4/G)² = (μ²ε/(6G²))², since μ ≤ G and ε ≤ 1
+    mu, G, eps = symbols("mu G epsilon")
+    e4 = Rational(1, 6) * mu * eps / G
+    s, e = mu**2 * e4**2 / G, mu * e4**2 / G**2
+    first, second, third = 2 * e4 * G / mu, e * G, s / mu
+    return verdict(
+        "|ε̃_4| ≤ 2ε_4 (error of λ̂² and of the units): 2ε_4(1/μ + ‖E_2'‖)(G + ‖ε_3‖) ≤ (ε/3)(1 + v)², ‖E_2'‖(G + ‖ε_3‖) ≤ "
+        "(ε/36)(1 + v), ‖ε_3‖/μ ≤ ε/36, v = (με_4/G)² ≤ 1/36.",
+        ("2ε_4G/μ", equal(first, eps / 3)),
+        ("‖E_2'‖G", equal(second, (mu**3 / G**3) * eps**2 / 36)),
+        ("‖ε_3‖/μ", equal(third, (mu**3 / G**3) * eps**2 / 36)),
+        ("total", F(1, 3) * (1 + v) ** 2 + F(1, 36) * (1 + v) + F(1, 36) <= 1),
+    )
+
+
+def refute_homogeneous() -> Verdict:
+    ratios = [(1 + mu * c + c * mu**3) / (1 + c * mu) for mu in (F(10), F(100)) for c in (F(1),)]
+    return refuted(
+        f"C = 1: (1 + Cμ + Cμ³)/(1 + Cμ) is {float(ratios[0]):.0f} at μ = 10 and {float(ratios[1]):.0f} at μ = 100: not "
+        f"bounded",
+        ratios[1] > 90 * ratios[0],
+    )
+
+
+def check_hessian_condition() -> Verdict:
+    """(C.33) with constants 1/4 and 1/2 gives (C.30) with 1."""
+    mu, eps, G = symbols("mu epsilon G")
+    target = eps**2 * mu**3 / G**4
+    e1, e2 = mu**2 * target / 4, target / 2
+    return verdict(
+        "‖E_1‖ ≤ μ/2 makes ‖E_1‖/(μ(μ − ‖E_1‖)) ≤ 2‖E_1‖/μ²; with ‖E_1‖ = ε²μ⁵/(4G⁴) and ‖E_2‖ = ε²μ³/(2G⁴) the sum is "
+        "ε²μ³/G⁴. "
+        "(It is (C.30) that has to hold, not (C.27).)",
+        ("E_1", equal(e1, eps**2 * mu**5 / (4 * G**4))),
+        ("sum", equal(2 * e1 / mu**2 + e2, target)),
+    )
+
+
+def check_widths() -> Verdict:
+    mu, eps, G, d, n = symbols("mu epsilon G d n")
+    accuracy = eps**2 * mu**5 / G**4
+    N = d * G**8 / (eps**4 * mu**10)
+    return verdict(
+        "1/N = ε²μ⁵/G⁴, √d/(√n√N) = ε²μ⁵/(√n G⁴), 1/N = ε²μ⁴/G³ and 1/N = εμ/G, solved for N.",
+        ("u_1", equal(1 / accuracy, G**4 / (eps**2 * mu**5))),
+        ("U_2", equal(sqrt(d) / (sqrt(n) * sqrt(N)), accuracy / sqrt(n))),
+    )
+
+
+# -- widths and depths of the theorems -----------------------------------------------------------------------------------
+
+
+def refute_one_width() -> Verdict:
+    def ratio(mu: Fraction) -> Fraction:
+        return (1 + mu) ** 2 / mu**2
+
+    return refuted(
+        "(1 + μ)⁸/(ε⁴μ¹⁰) over (1 + μ)⁶/(ε⁴μ⁸) is (1 + μ)²/μ²: 121 at μ = 0.1, 10201 at 0.01; Theorem 5.1's width is not "
+        "that of "
+        "5.2, of which it is made",
+        ratio(F(1, 10)) == 121 and ratio(F(1, 100)) == 10201,
+    )
+
+
+def check_width_without_root() -> Verdict:
+    """The budget without a square root: for x_0 = 0, μ ≤ 1, ε ≤ 1, N ∼ dG⁴/(ε²μ⁶) for the products of (C.10)."""
+    mu, eps = symbols("mu epsilon")
+    G = Rational(2126, 1000) + Rational(126, 1000) * mu
+    needed = (mu**3 * eps / (32 * G**2)) ** -2  # ‖E_1‖ ≤ μ²·(με/(16G²))/2, and N = d/‖E_1‖² by (C.10)
+    u = symbols("u")
+    difference = Rational(2253, 1000) ** 4 * 1024 * (1 + mu) ** 6 - 1024 * mu**2 * G**4
+    room = sympy.expand(difference.subs(mu, 1 / (1 + u)) * (1 + u) ** 6)
+    return verdict(
+        "(C.10) with ‖E_1‖ ≤ μ³ε/(32G²) takes N = 1024dG⁴/(ε²μ⁶), at most a constant times d(1 + μ)⁶/(ε⁴μ⁸) for μ ≤ 1, ε ≤ 1; "
+        "all other widths are smaller (1/ε).",
+        ("budget", isinstance(check_linear_budget(), Proved)),
+        ("N", equal(needed, 1024 * G**4 / (eps**2 * mu**6))),
+        ("G⁴μ² ≤ 2.253⁴(1 + μ)⁶ on (0, 1]", no_negative_coefficient(room)),
+    )
+
+
+def check_informal() -> Verdict:
+    return verdict(
+        "The final distance is at most 1.31ε√((1 + 4μ)/μ) for steps with an error of ε, so 1/ε² in the width of a step is "
+        "1/ε² in the end: "
+        "1/ε⁸ is an upper bound, far from what is needed.",
+        ("final distance", isinstance(check_phase_two(), Proved)),
+        ("width of a step", isinstance(check_width_without_root(), Proved)),
+        ("steps of the inversion", isinstance(check_inversion_steps(), Proved)),
+    )
+
+
+def refute_data_condition() -> Verdict:
+    """κ_f = 1 for a = 0, but α is a weight and has to serve all data, so that α < 2/(μ + 1/4)² (n = d = 1, a = 1, x = 0)."""
+    mu = F(1, 100)
+    least = 1 - 2 * mu**2 / (mu + F(1, 4)) ** 2  # the residual of a = 0 at the start is larger than this
+    value, steps = ball(least), 0
+    while below(value) > 1e-6:
+        value, steps = value**2, steps + 1
+    told = IV.log(IV.log(ball(10**6)) / IV.log(ball(2))) / IV.log(ball(2))
+    return refuted(
+        f"μ = 0.01, residual 1e-6: data a = 0 have κ_f = 1 and 2log₂κ_f + log₂log₂(1/ε) = {above(told):.2f}; every α that "
+        f"converges for all data takes {steps} steps or more there",
+        steps > 10,
+        above(told) < 5,
+    )
+
+
+def check_depth_condition() -> Verdict:
+    mu = symbols("mu")
+    steps = inversion_steps(26, F(1, 10**6))
+    return verdict(
+        "μ ≤ ∇²f ≤ μ + 1/4 for all data, so κ̄ = 1 + 1/(4μ) serves; then k as for (3.3). μ = 0.01: κ̄ = 26, "
+        f"ε = 1e-6, {steps} steps.",
+        ("κ̄", equal((mu + Rational(1, 4)) / mu, 1 + 1 / (4 * mu))),
+        ("count", isinstance(check_inversion_steps(), Proved)),
+        ("within", below(2 * IV.log(ball(26)) / IV.log(ball(2))) + 4.4 >= steps),
+    )
+
+
+def refute_accuracies() -> Verdict:
+    mu, eps = F(1, 100), F(1, 10)
+    last, theorem, needed = (1 + mu) ** 3 / (eps * mu**2), (1 + mu) ** 3 / (eps**2 * mu**2), (1 + mu) ** 4 / (eps**2 * mu**3)
+    return refuted(
+        "μ = 0.01, ε = 0.1, C = 1: (1 + Cμ)³/(εμ²) = 1.03e5, (1 + μ)³/(ε²μ²) = 1.03e6, and (C.33) asks for (1 + Cμ)⁴/(ε²μ³) "
+        "= 1.04e8",
+        last < theorem < needed,
+    )
+
+
+def check_accuracies() -> Verdict:
+    mu, eps, G = symbols("mu epsilon G")
+    return verdict(
+        "‖E_2‖ ≤ ε²μ³/G⁴ is a residual of at most ε²μ⁴/G⁴, as ‖X − B⁻¹‖ ≤ ‖I − BX‖/μ: k = ⌈2log₂κ̄ + log₂log₂(G⁴/(ε²μ⁴)) − "
+        "1.528⌉; "
+        "only the argument of log log changes.",
+        ("residual", equal(eps**2 * mu**4 / G**4 / mu, eps**2 * mu**3 / G**4)),
+        ("count", isinstance(check_inversion_steps(), Proved)),
+    )
+
+
+STATEMENTS: tuple[Statement, ...] = (
+    Statement(SOURCE, "appendix E.2, (E.1)", "tolerance of the step size",
+        "|z − z'| ≤ 4με_4²/(1 − ε_4) keeps η within ε_4.", "identity", "holds",
+        "The difference of the values, not the function. Sharp: |z − z'| ≤ 4με_4²/(1 − ε_4)². "
+        "(`hw.theory.step_size_tolerance`)", check_tolerance),
+    Statement(SOURCE, "Theorem E.1", "perturbed inverse", "Bounds of Ã⁻¹ and Ã⁻¹ − A⁻¹ for à = A + E.",
+    "identity, noncommuting",
+    "holds",
+    "",
+        check_perturbation),
+    Statement(SOURCE, "Corollary E.2", "perturbed inverse Hessian", "‖B⁻¹ − (∇²f)⁻¹‖ ≤ ‖E_1‖/(μ(μ − ‖E_1‖)) for ‖E_1‖ ≤ μ.",
+        "identity, noncommuting", "holds with restriction", "For ‖E_1‖ < μ; then it is attained. "
+        "(`hw.theory.inverse_perturbation`)",
+        check_perturbation, refute_singular),
+    Statement(SOURCE, "Lemma E.3, (E.2)–(E.4)", "Weyl", "Eigenvalues of A + E lie in [λ_i + λ_min(E), λ_i + λ_max(E)].",
+        "property test (exact rational arithmetic)", "holds with restriction",
+        "For symmetric A and E (∇f is to be read as ∇²f, ε_m as ε_n).", check_weyl, refute_weyl),
+    Statement(SOURCE, "(E.5), (E.6)", "perturbed condition number", "κ(B) is bounded by the eigenvalues of E = E_1.",
+        "exact counterexample", "false as printed",
+        "E_1 = Aᵀdiag(u_1)A/n + AᵀU_2ᵀ is not symmetric. κ₂(B) ≤ (κ + ‖E‖/μ)/(1 − ‖E‖/μ) by singular values. "
+        "(`hw.theory.condition_perturbation`)", refute_condition, check_perturbation),
+    Statement(SOURCE, "(C.25)", "error of the inverse", "‖E_2'‖ ≤ ‖E_2‖ + ‖E_1‖/(μ(μ − ‖E_1‖)).", "identity, noncommuting",
+    "holds",
+    "",
+        check_inverse_error),
+    Statement(SOURCE, "(C.13), (C.19), (C.32)", "errors of Hessian and gradient", "‖E_1‖ ≤ ‖u_1‖ + √n‖U_2‖ and ‖ε_3‖ ≤ ‖u_3‖.",
+        "norm inequalities", "holds", "With the maximum norm of u_1 and u_3.", check_hessian_error),
+    Statement(SOURCE, "before (C.26)", "λ̂²", "λ̂² = bᵀBb.", "exact counterexample", "false as printed",
+        "λ̂² = bᵀ(B⁻¹ + E_2)b, as in step 8.", refute_decrement_form, check_decrement_error),
+    Statement(SOURCE, "before (C.26), ε_4'", "error of λ²", "λ̂² − λ² contains 2ε_3ᵀH⁻¹(∇f + ε_3).", "exact counterexample",
+    "false as printed",
+        "2ε_3ᵀH⁻¹∇f + ε_3ᵀH⁻¹ε_3.", refute_decrement_error, check_decrement_error),
+    Statement(SOURCE, "(C.26)", "bound of ε_4'", "The bound by G, ‖ε_3‖ and ‖E_2'‖.", "identity, noncommuting", "holds",
+        "With ≤; it belongs to the corrected ε_4'.", check_decrement_error),
+    Statement(SOURCE, "(C.27), (C.28)", "what makes λ̂² accurate", "‖E_2'‖ = O(με_4²/G²) and ‖ε_3‖ = O(μ²ε_4²/G) give (C.28).",
+        "polynomial certificate", "holds", "With the constants 1, for με_4/G ≤ 0.55.", check_decrement_condition),
+    Statement(SOURCE, "(C.29)", "error of the step", "‖ε‖ ≤ |ε̃_4|(1/μ + ‖E_2'‖)(G + ‖ε_3‖) + ‖E_2'‖(G + ‖ε_3‖).",
+        "interval arithmetic", "false as printed", "A term ‖ε_3‖/μ is missing (and |ε̃_4| ≤ 2ε_4: it has two sources).",
+        refute_step_error, check_step_error),
+    Statement(SOURCE, "(C.30)", "accuracies that make ‖ε‖ ≤ ε", "With these orders of ‖E_2'‖ and ‖ε_3‖, and of ε_4, ‖ε‖ ≤ ε.",
+        "rational arithmetic", "holds with restriction", "For μ ≤ G and ε ≤ 1, with ε_4 = με/(6G) and the constants 1 in "
+        "(C.27).", check_total),
+    Statement(SOURCE, "(C.31)", "the order of ε_4", "O(με/(1 + Cμ + Cμ³)) = O(με/(1 + Cμ)).", "exact counterexample",
+    "false as printed",
+        "Leave Cμ³ out; for μ bounded above the two agree.", refute_homogeneous, check_total),
+    Statement(SOURCE, "(C.33), (C.34)", "accuracy of the Hessian", "‖E_1‖ = O(ε²μ⁵/G⁴) and ‖E_2‖ = O(ε²μ³/G⁴) are enough.",
+        "identity", "holds", "", check_hessian_condition),
+    Statement(SOURCE, "end of appendix C, widths", "units of each part", "N ∼ G⁴/(ε²μ⁵), dG⁸/(ε⁴μ¹⁰), G³/(ε²μ⁴), G/(εμ).",
+        "identity", "holds", "They follow from the accuracies before; far fewer are needed (`linear budget`).", check_widths),
+    Statement(SOURCE, "Theorem 5.1, proof of the width", "the width follows from Theorem 5.2",
+        "The width d(1 + μ)⁶/(ε⁴μ⁸) of Theorem 5.1 comes from Theorem 5.2.", "exact counterexample", "false as printed",
+        "Theorem 5.2 and appendix C give d(1 + Cμ)⁸/(ε⁴μ¹⁰).", refute_one_width, check_widths),
+    Statement(SOURCE, "Theorem 5.1, width", "d(1 + μ)⁶/(ε⁴μ⁸) units", "The width of Theorem 5.1.", "polynomial certificate",
+        "holds with restriction", "For x_0 = 0 and μ ≤ 1, by the budget without a square root.", check_width_without_root),
+    Statement(SOURCE, "Theorem 5.2, width", "d(1 + μ)⁸/(ε⁴μ¹⁰) units", "The width of Theorem 5.2, with 1 + μ for 1 + Cμ.",
+        "polynomial certificate", "holds with restriction",
+        "For x_0 = 0 (in general C contains ‖x_0‖). Without the root dG⁴/(ε²μ⁶) are enough.", check_width_without_root),
+    Statement(SOURCE, "Theorem 1.1", "the informal theorem", "log log(1/ε) layers and 1/ε⁸ width for an error of ε.",
+    "interval arithmetic",
+        "holds", "As an upper bound: 1/ε² is enough.", check_informal),
+    Statement(SOURCE, "Theorems 5.1 and 5.2, κ_f", "the condition number",
+    "k ≤ 2log κ_f + …, κ_f = max_x κ(∇²f(x)) of the data at hand.",
+        "interval arithmetic", "false as printed",
+        "α is a weight and cannot depend on the data: κ̄ = 1 + 1/(4μ) takes the place of "
+        "κ_f.", refute_data_condition, check_depth_condition),
+    Statement(SOURCE, "Theorem 5.2, log log", "accuracy of the inversion",
+    "The argument is (1 + μ)³/(ε²μ²), or (1 + Cμ)³/(εμ²).",
+        "exact counterexample", "false as printed", "G⁴/(ε²μ⁴) for a residual, from "
+        "(C.33).", refute_accuracies, check_accuracies),
+    Statement(OWN, "linear budget", "no square root", "‖ε_3‖ ≤ μ²ε/(8Gk), ‖E_2'‖ ≤ με/(8G²k) and units within με/(8Gk), k = "
+    "max(1, μ), "
+        "give a step error ≤ 0.64ε (x_0 = 0, ε ≤ 1).", "rational arithmetic", "holds", "", check_linear_budget),
+)  # fmt: skip

@@ -1,0 +1,127 @@
+"""The whole ledger: statements of the sources, of compiled constructions, and the tables of other papers; run and shown."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from .. import constructions
+from ..compiler.errors import InputError
+from ..proofs_check import ahn_statements
+from ..proofs_check.certificate import Certificate, Proved, Unknown, Verdict
+from ..proofs_check.claims import Outcome, Statement, decide, from_table, statements
+from . import atomic, ledger_page
+from .api import verify as verify_model
+from .progress import track
+from .subjects import all_subjects, describe
+
+#: Tables of statements of other papers: rows that `from_table` takes, such as `proofs_check.some_paper.STATEMENTS`.
+TABLES: tuple[Sequence[Any], ...] = (ahn_statements.as_rows(),)
+
+#: The papers whose constructions are statements of the ledger.
+SOURCES = ("Giannou et al. 2024", "Ahn et al. 2023", "Fu et al. 2024", "Fu et al. 2023")
+
+PAGE, DATA = "ledger.md", "ledger.json"
+
+
+def ledger(certificates: Mapping[str, Certificate] | None = None) -> tuple[Statement, ...]:
+    """All statements. `certificates`: of models that are verified already, by their description."""
+    others = tuple(statement for table in TABLES for statement in from_table(table))
+    return (*statements(), *others, *compiled_statements(certificates or {}))
+
+
+def compiled_statements(certificates: Mapping[str, Certificate]) -> tuple[Statement, ...]:
+    """What the papers say about constructions, decided by the certificate of a small compiled model each."""
+    found, seen = [], set()
+    for name, values in all_subjects():
+        claim = constructions.get(name).claim
+        if name in seen or claim.paper not in SOURCES:
+            continue
+        seen.add(name)
+        figures = [f"{what} ≤ {f}" for what, f in (("layers", claim.depth), ("heads", claim.heads), ("rows", claim.rows)) if f]
+        checked = f"Checked: {', '.join(figures)}." if figures else ""
+        found.append(
+            Statement(
+                claim.paper,
+                f"{claim.statement}, compiled",
+                f"`{name}`",
+                _sentence(claim.says),
+                "certificate of a compiled model",
+                "holds",
+                " ".join(filter(None, (_sentence(claim.corrected), checked))),
+                partial(_check_compiled, name, values, certificates),
+            )
+        )
+    return tuple(found)
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}." if text else ""
+
+
+def _check_compiled(name: str, values: Mapping[str, Any], certificates: Mapping[str, Certificate]) -> Verdict:
+    title = describe(name, values)
+    certificate = certificates.get(title)
+    if certificate is None:
+        certificate = verify_model(constructions.get(name).compile(**values))
+    open_claims = [claim.name for claim in certificate.claims if not isinstance(claim.verdict, Proved)]
+    if open_claims:
+        return Unknown(f"{title}: not proved: {', '.join(open_claims)}")
+    return Proved(f"{title}: {', '.join(claim.name for claim in certificate.claims)}")
+
+
+def decide_all(chosen: Iterable[Statement]) -> tuple[Outcome, ...]:
+    """Runs every check, and shows progress on stderr."""
+    return tuple(decide(statement) for statement in track(list(chosen), "checking", unit="statement"))
+
+
+def rows_of(outcomes: Iterable[Outcome]) -> list[tuple[str, ...]]:
+    """Source, number, title, verdict and evidence; a verdict that its check does not confirm is marked."""
+    return [
+        (o.statement.source, o.statement.number, o.statement.title, _mark(o), o.statement.evidence, f"{o.seconds:.2f}")
+        for o in outcomes
+    ]
+
+
+HEADER = ("source", "statement", "about", "verdict", "evidence", "seconds")
+
+
+def _mark(outcome: Outcome) -> str:
+    return outcome.statement.verdict if outcome.confirmed else f"NOT CONFIRMED: {outcome.statement.verdict}"
+
+
+def summary(outcomes: Sequence[Outcome]) -> str:
+    """How many statements there are of each kind, and which are not confirmed, with what was found."""
+    kinds: dict[str, int] = {}
+    for outcome in outcomes:
+        kinds[outcome.statement.verdict] = kinds.get(outcome.statement.verdict, 0) + 1
+    bad = [outcome for outcome in outcomes if not outcome.confirmed]
+    lines = [f"{len(outcomes)} statements: " + ", ".join(f"{count} {kind}" for kind, count in kinds.items())]
+    lines += [f"NOT CONFIRMED {o.statement.name}: {o.found}" + (f"; {o.second}" if o.second else "") for o in bad]
+    return "\n".join([*lines, f"{len(outcomes) - len(bad)} of {len(outcomes)} recorded verdicts are confirmed by their checks"])
+
+
+def to_json(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    return {
+        "all_confirmed": all(outcome.confirmed for outcome in outcomes),
+        "statements": [outcome.to_json() for outcome in outcomes],
+    }
+
+
+def write(outcomes: Sequence[Outcome], folder: str | Path) -> list[str]:
+    """Writes ledger.md and ledger.json (the same without run times), each complete or not at all.
+
+    Raises InputError where the folder does not exist.
+    """
+    place = Path(folder)
+    if not place.is_dir():
+        raise InputError(f"{place} is not a folder", fix=f"create it first: mkdir -p {place}")
+    entries = [{name: value for name, value in o.to_json().items() if name != "seconds"} for o in outcomes]
+    text = json.dumps(entries, indent=1, ensure_ascii=False) + "\n"
+    atomic.write_file(place / DATA, lambda file: file.write(text.encode()))
+    page = ledger_page.to_markdown(entries)
+    atomic.write_file(place / PAGE, lambda file: file.write(page.encode()))
+    return [str(place / PAGE), str(place / DATA)]
