@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -19,6 +20,7 @@ import sympy
 from ..compiler.architecture import MASKED, MASKED_ATTENTION
 from ..compiler.errors import CompileError, ConventionWarning
 from ..compiler.program import Matrix, Vector, dim, program, vstack, zeros
+from ..proofs_check.ahn_descent import optimal_gd_plus_plus
 from .claims import AHN, PaperClaim
 from .parameters import STEPS, Parameter, as_sequence, exact_matrix, size
 from .registry import Construction, Variant
@@ -154,13 +156,21 @@ def _optimal(values: Mapping[str, Any]) -> Variant:
 
 def _plus_plus(values: Mapping[str, Any]) -> Variant:
     a, b = values["a"], values["b"]
+    if a is None:
+        if b is not None:
+            raise CompileError("gd_plus_plus: a is missing beside b", fix="give a and b, or neither, and layers")
+        best = optimal_gd_plus_plus(values["n"], values["d"], values["layers"])
+        a, b = best.a, best.b
+    if values["layers"] not in (None, len(a)):
+        raise CompileError(f"gd_plus_plus: layers is {values['layers']} and a has {len(a)} numbers", fix="give one of them")
+    b = () if b is None else b
     if len(b) == len(a) - 1:  # what the last layer does to x is not read
         b = (*b, 0)
     if len(a) != len(b):
         raise CompileError(f"gd_plus_plus: a has {len(a)} numbers and b has {len(b)}", fix="give b as many as a, or one fewer")
     inverted_sigma = inverse("gd_plus_plus", values["sigma"], values["d"])
     constants = {"preconditioners": [Fraction(a_i) * inverted_sigma for a_i in a], "b": tuple(map(Fraction, b))}
-    return Variant(gd_plus_plus, constants)
+    return Variant(gd_plus_plus, constants, claim=replace(_PLUS_PLUS, depth=str(len(a))))
 
 
 def _neumann(values: Mapping[str, Any]) -> Variant:
@@ -194,7 +204,7 @@ _PLUS_PLUS = PaperClaim(
     AHN,
     "Theorem 5",
     "A_i ∝ Σ⁻¹ and B_i ∝ I contain a critical point: gradient steps, and a step that improves the condition of the data",
-    depth="a",
+    depth="layers",
     heads="1",
     rows="d + 1",
 )
@@ -255,11 +265,13 @@ CONSTRUCTIONS = (
         _PLUS_PLUS,
         (
             *SIZES,
-            Parameter("a", "numbers", "A_i = a_i Σ⁻¹, a_i below 0, one for every layer"),
-            Parameter("b", "numbers", "B_i = b_i I, one for every layer; the last may be left out"),
+            Parameter("a", "numbers", "A_i = a_i Σ⁻¹, a_i below 0, one for every layer", default=None),
+            Parameter("b", "numbers", "B_i = b_i I, one for every layer; the last may be left out", default=None),
             Parameter("sigma", "covariance", "covariance Σ of the features: a matrix, its diagonal, or a number times I"),
+            Parameter("layers", "count", "without a and b: the best known ones for n, d and so many layers", None, low=1),
         ),
         _plus_plus,
+        needs=lambda values: ("layers",) if values["a"] is None and values["b"] is None else (),
         arch=MASKED_ATTENTION,
     ),
     Construction(

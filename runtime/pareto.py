@@ -297,8 +297,7 @@ def _points(cell: Cell, subject: Subject, d: int, most_layers: int) -> Iterator[
 def _claimed(subject: Subject, given: Mapping[str, Any]) -> Bounds:
     construction = subject.construction
     values = construction.check(given)
-    counted = {name: value for name, value in values.items() if type(value) is int}
-    return (construction.prepare(values).claim or construction.claim).bounds(counted)
+    return (construction.prepare(values).claim or construction.claim).bounds(construction.counted(values))
 
 
 def _stated(
