@@ -98,7 +98,7 @@ def _gradient_descent(values: Mapping[str, Any]) -> Variant:
         return Variant(gradient_descent, {"rates": rates})
     if momentum >= 1:
         raise CompileError(f"gradient_descent: momentum is {values['momentum']!r}: expected a number of at least 0 below 1")
-    return Variant(heavy_ball, {"rates": rates, "momentum": momentum}, "width", _HEAVY_BALL, arch=MASKED)
+    return Variant(heavy_ball, {"rates": rates, "momentum": momentum}, claim=_HEAVY_BALL, arch=MASKED)
 
 
 def _matrices(name: str, given: tuple[Any, ...], d: int) -> list[np.ndarray]:

@@ -1,4 +1,4 @@
-"""The command line: `headwright list | compile | run | verify | ledger | explain | bench | pareto | demo`.
+"""The command line: `headwright list | compile | run | verify | ledger | explain | bench | pareto | rates | demo`.
 
 Exit status: 0 when everything asked for holds; 1 when a claim is refuted or unknown; 2 for wrong usage or bad
 input; 130 after Ctrl-C. With --json, stdout holds exactly one JSON object, also for an error.
@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 from .. import __version__
 from ..compiler.errors import HeadwrightError
 from ..compiler.pipeline import GOALS
-from . import commands, pareto
+from . import commands, pareto, rates
 from .atomic import stopped_by_sigterm
 
 _SET = "sizes and constants: integers, floats, fractions p/q, true, false, text, or name=@array.npy"
@@ -126,6 +126,24 @@ def build_parser() -> argparse.ArgumentParser:
         "headwright pareto -o pareto_output\n  headwright pareto --kappa 100 --tol 1e-6 --construction chebyshev --no-picture",
     )
     _frontier(drawn)
+
+    timed = _command(
+        found,
+        "rates",
+        commands.rates,
+        "error against layers for every least-squares construction, compiled and run",
+        "headwright rates -o rates_output\n  headwright rates --kappa 100 --most-layers 16 --no-picture",
+    )
+    timed.add_argument(
+        "--kappa", type=_between(float, 1, 1e12), nargs="+", default=rates.KAPPAS, metavar="K",
+        help=f"condition numbers of AᵀA, above 1 (default: {' '.join(f'{k:g}' for k in rates.KAPPAS)})",
+    )  # fmt: skip
+    timed.add_argument("--d", type=_between(int, 1, 33), default=rates.D, help="features (default: %(default)s)")
+    most = "deeper ones are not made (default: %(default)s)"
+    timed.add_argument("--most-layers", type=_between(int, 0, 10**4), default=rates.MOST_LAYERS, metavar="L", help=most)
+    where = "folder for rates.png, rates.md and rates.json (default: %(default)s)"
+    timed.add_argument("-o", "--output", metavar="DIR", default="rates_output", help=where)
+    timed.add_argument("--no-picture", action="store_true", help="draw nothing (matplotlib is not needed then)")
 
     shown = _command(
         found,

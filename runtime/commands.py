@@ -300,11 +300,7 @@ def pareto(arguments: argparse.Namespace) -> Result:
     folder, picture = Path(arguments.output), not arguments.no_picture
     if picture:  # found out before minutes of work
         plots.load_matplotlib("(or leave the picture out: --no-picture)")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        what = f"{folder} cannot be made: {error.strerror or error}"
-        raise InputError(what, fix="choose another folder with -o") from error
+    _make_folder(folder)
     asked = (arguments.kappa, arguments.tol, arguments.d, arguments.construction, arguments.most_layers, arguments.workers)
     report = frontier.compute(*asked)
     drawn = [str(pareto_plot.plot_pareto(report, folder / "pareto.png"))] if picture else []
@@ -313,6 +309,29 @@ def pareto(arguments: argparse.Namespace) -> Result:
     lines = [*pareto_report.compact_table(report), "", *filter(None, pareto_report.notes(report)), "", verdict]
     text = "\n".join([*lines, "written: " + ", ".join(files)])
     return Result(text, {**report.to_json(), "written": files}, 0 if report.holds else 1)
+
+
+def rates(arguments: argparse.Namespace) -> Result:
+    from . import plots, rates_plot
+    from . import rates as measured
+
+    folder, picture = Path(arguments.output), not arguments.no_picture
+    if picture:  # found out before minutes of work
+        plots.load_matplotlib("(or leave the picture out: --no-picture)")
+    _make_folder(folder)
+    report = measured.compute(arguments.kappa, arguments.d, arguments.most_layers)
+    drawn = [str(rates_plot.plot_rates(report, folder / "rates.png"))] if picture else []
+    files = [*drawn, *measured.write(report, folder, "rates.png" if picture else None)]
+    text = "\n".join([*measured.table(report), "", "written: " + ", ".join(files)])
+    return Result(text, {**report.to_json(), "written": files})
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        what = f"{folder} cannot be made: {error.strerror or error}"
+        raise InputError(what, fix="choose another folder with -o") from error
 
 
 def demo(arguments: argparse.Namespace) -> Result:
