@@ -277,6 +277,14 @@ class _Placing:
             found = [replace(way, coefficient=coefficient) for way in self.all_ways(word, copy) if self.readable(way)]
             if not found:
                 value = self.plan.values[copy.atom]
+                unmasked = _Placing(self.plan, self.taste)
+                if any(unmasked.readable(way) for way in self.all_ways(word, copy)):
+                    raise ArchitectureError(
+                        f"{value.name} sums over tokens that are no keys",
+                        where=value.where,
+                        rule=f"only the first {self.keys} tokens are keys here, so that products sum over {self.keys}",
+                        fix=f"sum over the part [:{self.keys}] of a stack, or choose an architecture without a key mask",
+                    )
                 raise ArchitectureError(
                     f"{value.name} reads the first rows of a stacked value where they cannot be read",
                     where=value.where,

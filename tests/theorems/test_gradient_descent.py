@@ -424,7 +424,7 @@ def test_queries_in_the_context_are_refused(rng) -> None:
         r = r - Z @ (Z.T @ r)
         return -r[hw.dim("n") :]
 
-    with pytest.raises(hw.ArchitectureError, match=r"sums? over|keys"):
+    with pytest.raises(hw.ArchitectureError, match="sums over tokens that are no keys"):
         hw.compile(careless, dims={"n": N, "d": D, "m": M}, arch=hw.MASKED_ATTENTION)
 
 
