@@ -278,12 +278,13 @@ class _Placing:
             found = [replace(way, coefficient=coefficient) for way in self.all_ways(word, copy) if self.readable(way)]
             if not found:
                 value = self.plan.values[copy.atom]
-                if self.keys is not None:
+                unmasked = _Placing(self.plan, self.taste)
+                if any(unmasked.readable(way) for way in self.all_ways(word, copy)):
                     raise ArchitectureError(
-                        f"{value.name} has a sum that is cut off: only the first {self.keys} tokens are keys",
+                        f"{value.name} sums over tokens that are no keys",
                         where=value.where,
-                        rule="with a key mask a product sums over the masked tokens, or over one",
-                        fix=f'multiply the rows of the examples, Z[:n] with n = hw.dim("{self.keys}")',
+                        rule=f"only the first {self.keys} tokens are keys here, so that products sum over {self.keys}",
+                        fix=f"sum over the part [:{self.keys}] of a stack, or choose an architecture without a key mask",
                     )
                 raise ArchitectureError(
                     f"{value.name} reads the first rows of a stacked value where they cannot be read",

@@ -25,6 +25,9 @@ from .claims import AHN, PaperClaim
 from .parameters import STEPS, Parameter, as_sequence, exact_matrix, size
 from .registry import Construction, Variant
 
+#: With more steps, polynomials have more terms than the compiler writes out.
+MOST_SHALLOW = 20
+
 SIZES = (
     size("n", "examples in context"),
     size("d", "features"),
@@ -52,6 +55,18 @@ def heavy_ball(A: Matrix["n", "d"], y: Vector["n"], Q: Matrix["m", "d"], *, rate
 
 
 @program
+def gradient_descent_shallow(A: Matrix["n", "d"], y: Vector["n"], Q: Matrix["m", "d"], *, rates, momentum):
+    """The same polynomial of A, y and Q, with examples and queries apart: the compiler may multiply steps out."""
+    n, r, p, earlier = dim("n"), y, zeros("m"), None
+    for rate in rates:
+        v, u = -rate / n * A @ (A.T @ r), rate / n * Q @ (A.T @ r)
+        if momentum and earlier is not None:
+            v, u = momentum * (r - earlier[0]) + v, momentum * (p - earlier[1]) + u
+        r, p, earlier = r + v, p + u, (r, p)
+    return {"prediction": p}
+
+
+@program
 def preconditioned_gradient_descent(A: Matrix["n", "d"], y: Vector["n"], Q: Matrix["m", "d"], *, preconditioners):
     n, Z, r = dim("n"), vstack(A, Q), vstack(y, zeros("m"))
     for A_i in preconditioners:
@@ -66,6 +81,20 @@ def gd_plus_plus(A: Matrix["n", "d"], y: Vector["n"], Q: Matrix["m", "d"], *, pr
         X = Z[:n]
         r, Z = r + Z @ A_i.T @ (X.T @ r[:n]) / n, Z + b_i / n * Z @ A_i.T @ (X.T @ X)
     return {"prediction": -r[n:]}
+
+
+@program
+def gd_plus_plus_apart(A: Matrix["n", "d"], y: Vector["n"], Q: Matrix["m", "d"], *, preconditioners, b):
+    """The same, with examples and queries in rows of their own: for machines on which every token is a key."""
+    n, r, p, X, V = dim("n"), y, zeros("m"), A, Q
+    for A_i, b_i in zip(preconditioners, b, strict=True):
+        r, p, X, V = (
+            r + X @ A_i.T @ (X.T @ r) / n,
+            p - V @ A_i.T @ (X.T @ r) / n,
+            X + b_i / n * X @ A_i.T @ (X.T @ X),
+            V + b_i / n * V @ A_i.T @ (X.T @ X),
+        )
+    return {"prediction": p}
 
 
 @program
@@ -94,10 +123,15 @@ def _rates(values: Mapping[str, Any]) -> tuple[Fraction, ...]:
 
 def _gradient_descent(values: Mapping[str, Any]) -> Variant:
     rates, momentum = _rates(values), Fraction(values["momentum"])
-    if not momentum or not rates:
-        return Variant(gradient_descent, {"rates": rates})
     if momentum >= 1:
         raise CompileError(f"gradient_descent: momentum is {values['momentum']!r}: expected a number of at least 0 below 1")
+    if values["prefer"] == "layers":
+        if values["steps"] > MOST_SHALLOW:
+            what = f"gradient_descent: prefer is 'layers' and steps is {values['steps']}: expected at most {MOST_SHALLOW}"
+            raise CompileError(what, fix="take fewer steps, or prefer='rows'")
+        return Variant(gradient_descent_shallow, {"rates": rates, "momentum": momentum}, "depth", _SHALLOW)
+    if not momentum or not rates:
+        return Variant(gradient_descent, {"rates": rates})
     return Variant(heavy_ball, {"rates": rates, "momentum": momentum}, claim=_HEAVY_BALL, arch=MASKED)
 
 
@@ -170,7 +204,8 @@ def _plus_plus(values: Mapping[str, Any]) -> Variant:
         raise CompileError(f"gd_plus_plus: a has {len(a)} numbers and b has {len(b)}", fix="give b as many as a, or one fewer")
     inverted_sigma = inverse("gd_plus_plus", values["sigma"], values["d"])
     constants = {"preconditioners": [Fraction(a_i) * inverted_sigma for a_i in a], "b": tuple(map(Fraction, b))}
-    return Variant(gd_plus_plus, constants, claim=replace(_PLUS_PLUS, depth=str(len(a))))
+    elsewhere = {"linear": gd_plus_plus_apart, "linear attention": gd_plus_plus_apart, "relu attention": gd_plus_plus_apart}
+    return Variant(gd_plus_plus, constants, claim=replace(_PLUS_PLUS, depth=str(len(a))), elsewhere=elsewhere)
 
 
 def _neumann(values: Mapping[str, Any]) -> Variant:
@@ -187,6 +222,12 @@ _OSWALD = PaperClaim(
     depth="steps",
     heads="1",
     rows="d + 1",
+)
+_SHALLOW = PaperClaim(
+    "ours",
+    "steps multiplied out",
+    "the predictions are polynomials of degree 2·steps + 1, and a layer triples a degree: no fewer layers exist",
+    depth="ceiling(log(2*steps + 1, 3))",
 )
 _OSWALD_LINEAR = PaperClaim("ours", "eq. (3.1) without a mask", "examples stand twice", "steps", "1", "2*d + 1")
 _HEAVY_BALL = PaperClaim("Polyak 1964", "heavy ball", "the iteration; the figures are ours", "steps", "1", "d + 2", width="4")
@@ -232,6 +273,13 @@ CONSTRUCTIONS = (
             STEPS,
             Parameter("rate", "rates", "step size η, or one for each step: w ← w + (η/n) Aᵀ(y − Aw)"),
             Parameter("momentum", "nonnegative", "β of the heavy ball, below 1: v ← βv + step", default=0),
+            Parameter(
+                "prefer",
+                "choice",
+                f'one head and d + 1 rows; or "layers": the fewest there can be, for at most {MOST_SHALLOW} steps',
+                "rows",
+                ("rows", "layers"),
+            ),
         ),
         _gradient_descent,
         arch=MASKED_ATTENTION,

@@ -19,7 +19,10 @@ from .parameters import REQUIRED, Parameter
 
 @dataclass(frozen=True)
 class Variant:
-    """What given options select: a program, its constants, how to optimise it, and a claim and an architecture of its own."""
+    """What given options select: a program, its constants, how to optimise it, and a claim and an architecture of its own.
+
+    `elsewhere` has programs with the same outputs for other architectures, by name, where they need another one.
+    """
 
     program: Program
     constants: Mapping[str, Any]
@@ -27,6 +30,7 @@ class Variant:
     claim: PaperClaim | None = None
     theory: NewtonTheory | None = None
     arch: Architecture | None = None
+    elsewhere: Mapping[str, Program] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,8 @@ class Construction:
         bounds = None if claim is None else claim.bounds(counted)
         limits = () if bounds is None else (("heads", bounds.heads), ("rows", bounds.rows))
         within = {n: limit for n, limit in limits if limit is not None}
-        model = compile_within(variant.program, sizes, arch, optimize or variant.optimize, variant.constants, within)
+        program = variant.elsewhere.get(getattr(arch, "name", ""), variant.program)
+        model = compile_within(program, sizes, arch, optimize or variant.optimize, variant.constants, within)
         model.bounds, model.theory = bounds, variant.theory
         model.construction = self.name
         return model

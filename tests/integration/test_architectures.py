@@ -263,7 +263,7 @@ REFUSED = {
     "softmax": (gram, replace(hw.SOFTMAX, key_mask=None), ["softmax", "averages", "hw.MASKED"]),
     "causal": (gram, replace(hw.LINEAR, causal=True), ["causal", "last token"]),
     "no such dimension": (gram, hw.MASKED, ["no dimension n", "k, d"]),
-    "sums beyond the keys": (beyond, hw.MASKED_ATTENTION, ["only the first n tokens are keys", "Z[:n]"]),
+    "sums beyond the keys": (beyond, hw.MASKED_ATTENTION, ["only the first n tokens are keys", "[:n]"]),
 }
 
 
