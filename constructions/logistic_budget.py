@@ -116,33 +116,32 @@ def _accuracies(
         """The largest error of a step, from step `begin` on."""
         run = states[begin:steps] or states[:1]
         try:
-            sizes = [(budget(sigma, entry, eta, s.decrement).error, s.decrement / sqrt(mu) * (1 + 1e-12)) for s in run]
+            return max(budget(sigma, entry, eta, s.decrement).largest or 0.0 for s in run)
         except CompileError:  # the decrement is not known well enough for any bound
             return float("inf")
-        return max(_at(error, length) for error, length in sizes)
 
     goal = float(tol)
     alone = worst(0.0, 0.0, 0.0, 0)  # what the polynomials take
     if alone > 0.9 * goal:
         return None
-    share = 0.3 if steps > first else 0.95
-    eta = _most(lambda e: worst(0.0, 0.0, e, 0) <= alone + share * (goal - alone), goal)
-    if eta is None:
-        return None
     limit = 0.499 * (sqrt(1 + float(_reach(tol))) - 1) / sqrt(d)  # so that the spectrum of ÛᵀÛ/n stays inside
     choices = []
-    if steps <= first:  # no step approximates σ or √(p(1 − p))
-        choices.append((0.0, 0.0, 0.0))
-    for part in (0.3, 0.15, 0.08, 0.04, 0.02) if not choices else ():
-        found = _most(lambda e, part=part: float(budget(e, 0.0, eta, largest).error.absolute) <= part * goal, goal)
-        if found is None:
+    for share in (0.05, 0.1, 0.2, 0.3, 0.5) if steps > first else (0.95,):
+        eta = _most(lambda e, share=share: worst(0.0, 0.0, e, 0) <= alone + share * (goal - alone), goal)
+        if eta is None:
             continue
-        entry = _most(lambda e, s=found: worst(s, e, eta, first) <= 0.98 * goal, min(limit, 0.1))
-        if entry is not None:
-            choices.append((d * entry**-0.6 + found**-0.5, found, entry))  # about what the units grow like
+        if steps <= first:  # no step approximates σ or √(p(1 − p))
+            choices.append((0.0, eta, 0.0, 0.0))
+            break
+        for part in (0.5, 0.3, 0.15, 0.08, 0.04, 0.02):
+            found = _most(lambda e, part=part: float(budget(e, 0.0, 0.0, largest).error.absolute) <= part * goal, goal)
+            entry = found and _most(lambda e, s=found, h=eta: worst(s, e, h, first) <= 0.99 * goal, min(limit, 0.1))
+            if found and entry:
+                # units of the two layers, about: σ and Û are in one, η is in another
+                choices.append((max(d * 0.75 * entry**-0.6 + 1.5 * found**-0.5, 0.9 * eta**-0.5), eta, found, entry))
     if not choices:
         return None
-    _, sigma, entry = min(choices)
+    _, eta, sigma, entry = min(choices)
     exact_first = worst(0.0, 0.0, eta, 0) if first else 0.0
     largest_error = max(worst(sigma, entry, eta, first), exact_first)
     error = budget(sigma, entry, eta, largest).error
@@ -167,17 +166,12 @@ def _accuracies(
     )
 
 
-def _at(error: StepError, length: float) -> float:
-    capped = float(error.capped) * length
-    cap = capped if error.cap is None else min(capped, float(error.cap))
-    return float(error.absolute) + float(error.relative) * length + cap
-
-
 def _most(fits: Any, top: float) -> float | None:
-    """The largest power of 2^¼ times `top`, downwards, that fits; None where even a tiny one does not."""
-    value = top
-    for _ in range(160):
-        if fits(value):
-            return value
-        value *= 2**-0.25
-    return None
+    """The largest power of 2^(1/16) times `top`, downwards, that fits; None where even a tiny one does not. By bisection."""
+    low, high = -1, 640  # top · 2^(−low/16) does not fit
+    if not fits(top * 2.0**-40):
+        return None
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if fits(top * 2.0 ** (-middle / 16)) else (middle, high)
+    return top * 2.0 ** (-high / 16)
