@@ -7,13 +7,13 @@ chosen, and `proofs_check.newton_theory` says how near the iterates come to the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import sqrt
 from typing import Any
 
 from ..compiler.errors import CompileError
-from ..proofs_check.newton_budget import Budget, InversePolynomial, gram_error, step_error
+from ..proofs_check.newton_budget import Budget, InversePolynomial, corrected, gram_error, step_error
 from ..proofs_check.newton_lemmas import StepError
 from ..proofs_check.newton_theory import State, admissible_error, region_radius, steps_needed, trajectory
 from .solve_factors import Factors, cubic, factored
@@ -28,7 +28,7 @@ def _reach(tol: Fraction) -> Fraction:
 class StepPlan:
     """What a compiled step is made of.
 
-    layers: 3 or 4 a step. sigma, entry, eta: errors allowed to σ, to the entries of √(p(1 − p)) a_i, and to η. radius bounds
+    layers: 3 or 4 a step, and `correction_layers` more with corrections: v ← v + q(H)(g − Hv) so many times. sigma, entry, eta: errors allowed to σ, to the entries of √(p(1 − p)) a_i, and to η. radius bounds
     ‖x_t‖, so |a_i·x_t|; decrement bounds what η is applied to. `error` is the certified error of a step,
     a + b‖N‖ + min(c, d‖N‖), and `largest` its largest value along the run: at most tol.
     """
@@ -48,13 +48,15 @@ class StepPlan:
     largest: float
     distance: float
     x0_norm: float
+    corrections: int = 0
 
     def __str__(self) -> str:
         return f"{self.steps} steps of {self.layers} layers, each within {self.largest:.3g}"
 
 
-def plan_steps(name: str, mu: Any, d: int, tol: Any, steps: int | None, x0_norm: float) -> StepPlan:
+def plan_steps(name: str, mu: Any, d: int, tol: Any, steps: int | None, x0_norm: float, k: int | None = None) -> StepPlan:
     """The cheapest plan whose every step is certified within tol. steps=None: as many as come within 1.05 tol of the minimiser.
+    k: corrections of the direction; None: none if 3 or 4 layers suffice, else the fewest.
 
     Raises CompileError where mu or tol is out of range: μ ≤ 0, tol ≤ 0, tol larger than the theory allows.
     """
@@ -71,21 +73,30 @@ def plan_steps(name: str, mu: Any, d: int, tol: Any, steps: int | None, x0_norm:
         raise CompileError(f"{name}: no number of steps is proved to come near the minimiser", fix="ask for a smaller tol")
     states = trajectory(m, eps, max(count, 1), x0_norm)
     lower, upper = m, m + Fraction(1, 4) * (1 + _reach(eps))
-    plans = []
-    for layers in (3, 4):
+    reached = 1.0
+    for layers, times in _FORMS if k is None else ((4, k),):
         factors = None if layers == 3 else factored(lower, upper, m)
-        q = cubic(lower, upper, m) if factors is None else factors.whole
-        p = cubic(lower, upper, m, 2) if factors is None else factors.whole
+        q = cubic(lower, upper, m) if factors is None else corrected(factors.whole, times)
+        p = cubic(lower, upper, m, 2) if factors is None else q
         plan = _accuracies(m, d, eps, count, x0_norm, states, layers, q, p, factors)
         if plan is not None:
-            return plan
-        plans.append(float(q.residual))
+            return replace(plan, layers=layers + correction_layers(times), corrections=times)
+        reached = float(q.residual)
     raise CompileError(
-        f"{name}: tol = {float(eps):.3g} is out of reach at mu = {float(m):.3g}: the polynomials for H⁻¹ that four layers "
-        f"build are off by {min(plans):.2g} relative",
-        rule="with 3 or 4 layers a step, H⁻¹ is a polynomial of degree 3 or 10 on [μ, μ + ¼]",
-        fix="raise mu or tol",
+        f"{name}: tol = {float(eps):.3g} is out of reach at mu = {float(m):.3g}: H⁻¹ is made within {reached:.2g} relative",
+        rule="with 3 or 4 layers a step, H⁻¹ is a polynomial of degree 3 or 10 on [μ, μ + ¼], residual r; k corrections give "
+        "r^(k + 1)",
+        fix="raise mu or tol" if k is None else "raise k (k=None chooses it), mu or tol",
     )
+
+
+#: Layers of a step without corrections, and the corrections, in the order of their cost.
+_FORMS = ((3, 0), *((4, k) for k in range(9)))
+
+
+def correction_layers(times: int) -> int:
+    """Layers that corrections add to a step: four each, and one for g·v."""
+    return 4 * times + 1 if times else 0
 
 
 def _near(eps: Fraction) -> Fraction:

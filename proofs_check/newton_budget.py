@@ -94,6 +94,33 @@ def certified(coefficients: Coefficients, lower: Any, upper: Any, centre: Any = 
     return InversePolynomial(q.coefficients, middle, low, high, residual, largest)
 
 
+def corrected(polynomial: InversePolynomial, times: int) -> InversePolynomial:
+    """q after v ← v + q(H)(g − Hv), `times` times: (1 − R^(times + 1))/t where R = 1 − tq(t); its residual is R^(times + 1)."""
+    if not times:
+        return polynomial
+    once = polynomial.remainder(polynomial.centre)
+    power = once
+    for _ in range(times):
+        power = _multiplied(power, once)
+    left, rest = [Fraction(0), *(-c for c in power[1:])], []
+    left[0] = 1 - power[0]
+    for k in range(len(left) - 1):  # divide by t = centre + (t − centre): constants first, so centre must not be 0
+        rest.append(left[k] / polynomial.centre)
+        left[k + 1] -= rest[-1]
+    residual = polynomial.residual ** (times + 1)
+    return InversePolynomial(
+        tuple(rest), polynomial.centre, polynomial.lower, polynomial.upper, residual, (1 + residual) / polynomial.lower
+    )
+
+
+def _multiplied(a: Coefficients, b: Coefficients) -> Coefficients:
+    out = [Fraction(0)] * (len(a) + len(b) - 1)
+    for i, x in enumerate(a):
+        for j, y in enumerate(b):
+            out[i + j] += x * y
+    return tuple(out)
+
+
 def _inverse(low: Fraction, high: Fraction, degree: int) -> Coefficients:
     """(1 − R(t))/t for R(t) = T_m(φ(t))/T_m(φ(0)), φ(t) = (u + l − 2t)/(u − l), m = degree + 1; in powers of t."""
     if low == high:

@@ -9,7 +9,7 @@ from math import sqrt
 from ..compiler.artifact import Artifact
 from ..compiler.errors import CompileError
 from .certificate import Claim, Proved, Refuted, Unknown, Verdict
-from .newton_budget import Budget, InversePolynomial, certified, gram_error, step_error
+from .newton_budget import Budget, InversePolynomial, certified, corrected, gram_error, step_error
 from .newton_claims import theory_claims
 from .newton_lemmas import StepError
 from .newton_theory import region_radius, trajectory
@@ -21,6 +21,7 @@ class NewtonTheory:
 
     `solve` and `decrement` are the polynomials in H − μI that stand for H⁻¹ in the direction and in λ² (constants first),
     on [μ, upper]. tol bounds the error of a step, distance that of the last iterate. x0_norm: of the start; 0 is x = 0.
+    corrections: how often v ← v + q(H)(g − Hv) follows; then λ² is g·v as well.
     """
 
     mu: Fraction
@@ -32,6 +33,7 @@ class NewtonTheory:
     solve: tuple[Fraction, ...]
     decrement: tuple[Fraction, ...]
     upper: Fraction
+    corrections: int = 0
 
     def claims(self, artifact: Artifact) -> list[Claim]:
         """The error of every step and the distance to the minimiser, from the bounds of the fits in the artifact."""
@@ -95,7 +97,7 @@ class NewtonTheory:
 
     @property
     def polynomials(self) -> tuple[InversePolynomial, InversePolynomial]:
-        q = certified(self.solve, self.mu, self.upper, self.mu)
+        q = corrected(certified(self.solve, self.mu, self.upper, self.mu), self.corrections)
         return q, q if self.decrement == self.solve else certified(self.decrement, self.mu, self.upper, self.mu)
 
 
