@@ -150,6 +150,8 @@ def _newton(values: Mapping[str, Any]) -> Variant:
     start = 0.0 if values["start"] == "zeros" else float(values["x0_norm"])
     plan = plan_steps("logistic_newton", values["mu"], values["d"], values["tol"], values["steps"], start, values["k"])
     layers = plan.layers * plan.steps + (start > 0)
+    # with corrections the theory composes them itself, from what is corrected
+    once = None if plan.factors is None or not plan.corrections else plan.factors.whole.coefficients
     theory = NewtonTheory(
         plan.mu,
         values["d"],
@@ -157,8 +159,8 @@ def _newton(values: Mapping[str, Any]) -> Variant:
         Fraction(values["tol"]),
         plan.distance,
         start,
-        plan.factors.whole.coefficients if plan.corrections else plan.solve.coefficients,
-        plan.factors.whole.coefficients if plan.corrections else plan.decrement.coefficients,
+        once or plan.solve.coefficients,
+        once or plan.decrement.coefficients,
         plan.solve.upper,
         plan.corrections,
     )
@@ -192,7 +194,7 @@ CONSTRUCTIONS = (
             Parameter("mu", "positive", "ridge: (1/n) Σ log-loss + mu/2 ‖w‖², scikit-learn's C = 1/(n mu)"),
             Parameter("steps", "count", "damped Newton steps; by default, until w is within 1.05 tol", default=None, low=1),
             Parameter("tol", "tolerance", "largest error of a step, certified for all data with ‖a_i‖ ≤ 1", default=1e-3),
-            Parameter("k", "count", "corrections v ← v + q(H)(g − Hv) of the direction; by default, as few as tol needs", default=None),
+            Parameter("k", "count", "corrections v ← v + q(H)(g − Hv); by default, as few as tol needs", default=None),
             Parameter("start", "choice", "x_0: zeros, or an input x0", default="zeros", choices=("zeros", "input")),
             Parameter("x0_norm", "positive", "a bound of ‖x0‖, with start='input'", default=1.0),
             Parameter("m", "size", "queries Q (m × d): margins as a second output", default=None),

@@ -28,7 +28,8 @@ def _reach(tol: Fraction) -> Fraction:
 class StepPlan:
     """What a compiled step is made of.
 
-    layers: 3 or 4 a step, and `correction_layers` more with corrections: v ← v + q(H)(g − Hv) so many times. sigma, entry, eta: errors allowed to σ, to the entries of √(p(1 − p)) a_i, and to η. radius bounds
+    layers: 3 or 4 a step, and `correction_layers` more with corrections: v ← v + q(H)(g − Hv) so many times. sigma, entry,
+    eta: errors allowed to σ, to the entries of √(p(1 − p)) a_i, and to η. radius bounds
     ‖x_t‖, so |a_i·x_t|; decrement bounds what η is applied to. `error` is the certified error of a step,
     a + b‖N‖ + min(c, d‖N‖), and `largest` its largest value along the run: at most tol.
     """
@@ -185,4 +186,4 @@ def _most(fits: Any, top: float) -> float | None:
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if fits(top * 2.0 ** (-middle / 16)) else (middle, high)
-    return top * 2.0 ** (-high / 16)
+    return float(top * 2.0 ** (-high / 16))

@@ -174,7 +174,7 @@ _Single = list[tuple[Fraction, Fraction, Fraction]]  # slope, bias and weight of
 def _proved(
     function: ScalarFunction, units: _Single, lo: _End, hi: _End, stated: Fraction
 ) -> tuple[Fraction, list[str]]:
-    """sup |function − Σ weight · relu(slope z + bias)| on [lo, hi], and how every piece was proved; `stated` would be enough."""
+    """sup |function − Σ weight · relu(slope z + bias)| on [lo, hi], and how each piece was proved; `stated` is enough."""
     corners = sorted({-bias / slope for slope, bias, _ in units if slope})
     inside = [t for t in corners if (lo is None or t > lo) and (hi is None or t < hi)]
     knots = [*([lo] if lo is not None else []), *inside, *([hi] if hi is not None else [])]

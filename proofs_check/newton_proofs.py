@@ -303,7 +303,7 @@ def check_budget() -> Verdict:
         "since R(H) commutes with H. For a symmetric Ĥ = H + E, Hp(Ĥ)H − H = −HR(Ĥ) − (1 − R(Ĥ) − Ep(Ĥ))E and HR(Ĥ) = "
         "ĤR(Ĥ) − ER(Ĥ), where ĤR(Ĥ) is within r_pĤ and N·ĤN = λ² + N·EN. With Ĥ = ÛᵀÛ/n + μ and Û = U + F, ‖F‖ ≤ δ√n: "
         "|N·EN| ≤ 2δ‖UN‖‖N‖ + δ²‖N‖² ≤ (δ/√μ + δ²/μ)λ², as ‖UN‖² + μ‖N‖² = λ² (n = 1), and q(Ĥ)EN = q(Ĥ)ÛᵀFN + q(Ĥ)FᵀUN with "
-        "‖q(Ĥ)Ûᵀ‖² ≤ sup (t − μ)(1 + r_q)²/t² and ‖UN‖ ≤ ‖N‖/2. Along λ ≤ Λ: η(λ²)λ grows with λ, η(ẑ) ≤ η(λ²) + |η(ẑ) − η(λ²)|. "
+        "‖q(Ĥ)Ûᵀ‖² ≤ sup (t − μ)(1 + r_q)²/t² and ‖UN‖ ≤ ‖N‖/2. For λ ≤ Λ: η(λ²)λ grows with λ, η(ẑ) ≤ η(λ²) + |η(ẑ) − η|. "
         "|√ẑ − λ| ≤ λ(1 − √(1 − τ₂)) + (τ₁‖N‖ + τ₀)/(λ√(1 − τ₂)), ‖N‖ ≤ λ/√μ, "
         "|η(ẑ) − η(λ²)| ≤ m|√ẑ − λ|/(1 + mλ). ‖v‖² = ĝᵀq²ĝ ≤ ẑ sup q²/p and q²/p = (1 − R_q)²/(t(1 − R_p)).",
         ("v − N", sympy.expand(q * (H * N + c) - N - (q * c - (1 - q * hat) * N - q * E * N)) == 0),
