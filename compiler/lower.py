@@ -233,6 +233,7 @@ class _Lowering:
             most = up(max(abs(found.lo), abs(found.hi)) + error.entry)
             reach = Fraction(most) if most < float("inf") else None
             table = gated(fit, reach, self.graph.describe(index), node.where)
+            fit = replace(fit, text=f"{self.graph.describe(sign)} · {fit.text}")
             lo, hi = fit.domain
             domain = (-most if lo is None else lo, most if hi is None else hi)
         made = self.units(index, table, args)

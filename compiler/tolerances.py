@@ -20,6 +20,9 @@ from .pointwise import DEFAULT_TOLERANCE
 #: How often tolerances are made smaller before giving up.
 _ROUNDS = 12
 
+#: How often tolerances that are good enough are made larger, where the output is proved within much less than asked for.
+_SPARE = 3
+
 
 @dataclass(frozen=True)
 class Tolerances:
@@ -45,13 +48,24 @@ def lower_within(graph: Graph, tol: Fraction | None) -> tuple[Lowered, Tolerance
     tolerances = Tolerances(min(tol / 4, Fraction(1, 100)), {})
     found = lower(graph, tolerances)
     _check_finite(found)
+    best: tuple[int, Lowered, Tolerances] | None = None
+    spare = _SPARE
     for _ in range(_ROUNDS):
         worst = Fraction(max(found.output_errors.values()))
         if worst <= tol:
+            cost = _units(graph, found)
+            if best is None or cost < best[0]:
+                best = cost, found, tolerances
+            if 2 * worst >= tol or not spare:  # what is left over saves few units
+                break
+        spare -= best is not None
+        if spare < 0:
             break
-        tolerances = _shared(graph, found, tolerances, tol, worst)
+        before, tolerances = tolerances, _shared(graph, found, tolerances, tol, worst)
+        if tolerances == before and best is not None:  # nothing here is free, or nothing costs units
+            break
         found = lower(graph, tolerances)
-    else:
+    if best is None:
         fixed = sorted({found.ideal.describe(a.ideal) for a in found.approximations if _fixed(graph, a.ideal)})
         raise CompileError(
             f"{graph.name}: the output is proved within {float(worst):.3g} only, tol = {float(tol):.3g} was asked for",
@@ -59,13 +73,18 @@ def lower_within(graph: Graph, tol: Fraction | None) -> tuple[Lowered, Tolerance
             rule=f"the program gives {', '.join(fixed)} a tolerance of its own" if fixed else "errors grow from step to step",
             fix="give those a smaller tol" if fixed else "ask for a larger tol, or bound the values with hw.bounded",
         )
-    return found, tolerances
+    return best[1], best[2]
 
 
 def _fixed(graph: Graph, node: int) -> bool:
     """Whether the program's line says what error is allowed."""
     spec = graph.nodes[node]
     return spec.op == "pointwise" and spec.attr.tol is not None
+
+
+def _units(graph: Graph, found: Lowered) -> int:
+    """Feed-forward units of all approximations."""
+    return sum(a.units * size_of(graph.nodes[a.ideal].shape[1], graph.sizes) for a in found.approximations)
 
 
 def _check_finite(found: Lowered) -> None:

@@ -65,19 +65,35 @@ def _newton_step(A, U, c, x, plan):
         v = g + (q[1] / q[0] / n) * (U.T @ k) + (q[2] / q[0] / n) * (B.T @ k) + (q[3] / q[0] / n) * (B.T @ (B @ g))
         scale = q[0]
     else:
-        h, f, m = (_numbers(factor, A) for factor in (plan.factors.h, plan.factors.f, plan.factors.m))
+        v, decrement = _factored(U, B, g, k, plan)
         scale = number(plan.factors.c, A)
-        # equal products are written in different ways, so that none of them is stored to be shared
-        w = g + (h[1] / n) * (U.T @ k) + (h[2] / n) * (B.T @ k)
-        meeting = g @ g + (h[1] / n) * (k @ k) + (h[2] / n) * (k @ (B @ g))  # g·w
-        M = U + m[1] * B + (m[2] / n) * (U @ (U.T @ B)) + (m[3] / n) * ((U @ B.T) @ B)
-        f0, f2, f3, f4 = (f[i] / f[1] for i in (0, 2, 3, 4))
-        F = B + f0 * U + (f2 / n) * (B @ (U.T @ U)) + (f3 / n) * (B @ (U.T @ B)) + (f4 / n) * (B @ (B.T @ B))
-        row = k + (m[1] / n) * ((U @ U.T) @ k) + (m[2] / n) * ((B @ U.T) @ k) + (m[3] / n) * ((B @ B.T) @ k)  # M g
-        v = w + (f[1] / scale / n) * (F.T @ (M @ w))
-        decrement = scale * meeting + (f[1] / n) * (row @ (F @ w))
     eta = apply(_step_size(plan.mu), decrement, domain=(0, Fraction(plan.decrement_range)), tol=plan.eta)
     return v, eta, scale
+
+
+def _factored(U, B, g, k, plan):
+    """(v, gᵀp(H)g) from the factors h, f, m: v = q(H)g/c. Corrected where the plan says so; then gᵀp(H)g is c g·v."""
+    n, scale, mu = dim("n"), number(plan.factors.c, U), number(plan.mu, U)
+    h, f, m = (_numbers(factor, U) for factor in (plan.factors.h, plan.factors.f, plan.factors.m))
+    # equal products are written in different ways, so that none of them is stored to be shared
+    M = U + m[1] * B + (m[2] / n) * (U @ (U.T @ B)) + (m[3] / n) * ((U @ B.T) @ B)
+    f0, f2, f3, f4 = (f[i] / f[1] for i in (0, 2, 3, 4))
+    F = B + f0 * U + (f2 / n) * (B @ (U.T @ U)) + (f3 / n) * (B @ (U.T @ B)) + (f4 / n) * (B @ (B.T @ B))
+
+    def solved(r, k):
+        """(h(S)r, q(H)r/c), k = U r."""
+        w = r + (h[1] / n) * (U.T @ k) + (h[2] / n) * (B.T @ k)
+        return w, w + (f[1] / scale / n) * (F.T @ (M @ w))
+
+    w, v = solved(g, k)
+    for _ in range(plan.corrections):
+        r = g - (scale * mu) * v - (scale / n) * (U.T @ (U @ v))
+        v = v + solved(r, U @ r)[1]
+    if plan.corrections:
+        return v, scale * (g @ v)
+    meeting = g @ g + (h[1] / n) * (k @ k) + (h[2] / n) * (k @ (B @ g))  # g·w
+    row = k + (m[1] / n) * ((U @ U.T) @ k) + (m[2] / n) * ((B @ U.T) @ k) + (m[3] / n) * ((B @ B.T) @ k)  # M g
+    return v, scale * meeting + (f[1] / n) * (row @ (F @ w))
 
 
 def _iterate(A, y, x, plan, zero, Q=None):
@@ -132,8 +148,10 @@ def logistic_newton_from_predict(A: Matrix["n", "d"], y: Vector["n"], x0: Vector
 
 def _newton(values: Mapping[str, Any]) -> Variant:
     start = 0.0 if values["start"] == "zeros" else float(values["x0_norm"])
-    plan = plan_steps("logistic_newton", values["mu"], values["d"], values["tol"], values["steps"], start)
+    plan = plan_steps("logistic_newton", values["mu"], values["d"], values["tol"], values["steps"], start, values["k"])
     layers = plan.layers * plan.steps + (start > 0)
+    # with corrections the theory composes them itself, from what is corrected
+    once = None if plan.factors is None or not plan.corrections else plan.factors.whole.coefficients
     theory = NewtonTheory(
         plan.mu,
         values["d"],
@@ -141,9 +159,10 @@ def _newton(values: Mapping[str, Any]) -> Variant:
         Fraction(values["tol"]),
         plan.distance,
         start,
-        plan.solve.coefficients,
-        plan.decrement.coefficients,
+        once or plan.solve.coefficients,
+        once or plan.decrement.coefficients,
         plan.solve.upper,
+        plan.corrections,
     )
     claim = replace(_CLAIM, depth=str(layers), error=f"{float(values['tol']):.3g} a step")
     without, predicting = (
@@ -175,6 +194,7 @@ CONSTRUCTIONS = (
             Parameter("mu", "positive", "ridge: (1/n) Σ log-loss + mu/2 ‖w‖², scikit-learn's C = 1/(n mu)"),
             Parameter("steps", "count", "damped Newton steps; by default, until w is within 1.05 tol", default=None, low=1),
             Parameter("tol", "tolerance", "largest error of a step, certified for all data with ‖a_i‖ ≤ 1", default=1e-3),
+            Parameter("k", "count", "corrections v ← v + q(H)(g − Hv); by default, as few as tol needs", default=None),
             Parameter("start", "choice", "x_0: zeros, or an input x0", default="zeros", choices=("zeros", "input")),
             Parameter("x0_norm", "positive", "a bound of ‖x0‖, with start='input'", default=1.0),
             Parameter("m", "size", "queries Q (m × d): margins as a second output", default=None),

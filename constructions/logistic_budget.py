@@ -7,13 +7,13 @@ chosen, and `proofs_check.newton_theory` says how near the iterates come to the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import sqrt
 from typing import Any
 
 from ..compiler.errors import CompileError
-from ..proofs_check.newton_budget import Budget, InversePolynomial, gram_error, step_error
+from ..proofs_check.newton_budget import Budget, InversePolynomial, corrected, gram_error, step_error
 from ..proofs_check.newton_lemmas import StepError
 from ..proofs_check.newton_theory import State, admissible_error, region_radius, steps_needed, trajectory
 from .solve_factors import Factors, cubic, factored
@@ -28,7 +28,8 @@ def _reach(tol: Fraction) -> Fraction:
 class StepPlan:
     """What a compiled step is made of.
 
-    layers: 3 or 4 a step. sigma, entry, eta: errors allowed to σ, to the entries of √(p(1 − p)) a_i, and to η. radius bounds
+    layers: 3 or 4 a step, and `correction_layers` more with corrections: v ← v + q(H)(g − Hv) so many times. sigma, entry,
+    eta: errors allowed to σ, to the entries of √(p(1 − p)) a_i, and to η. radius bounds
     ‖x_t‖, so |a_i·x_t|; decrement bounds what η is applied to. `error` is the certified error of a step,
     a + b‖N‖ + min(c, d‖N‖), and `largest` its largest value along the run: at most tol.
     """
@@ -48,13 +49,15 @@ class StepPlan:
     largest: float
     distance: float
     x0_norm: float
+    corrections: int = 0
 
     def __str__(self) -> str:
         return f"{self.steps} steps of {self.layers} layers, each within {self.largest:.3g}"
 
 
-def plan_steps(name: str, mu: Any, d: int, tol: Any, steps: int | None, x0_norm: float) -> StepPlan:
+def plan_steps(name: str, mu: Any, d: int, tol: Any, steps: int | None, x0_norm: float, k: int | None = None) -> StepPlan:
     """The cheapest plan whose every step is certified within tol. steps=None: as many as come within 1.05 tol of the minimiser.
+    k: corrections of the direction; None: none if 3 or 4 layers suffice, else the fewest.
 
     Raises CompileError where mu or tol is out of range: μ ≤ 0, tol ≤ 0, tol larger than the theory allows.
     """
@@ -71,21 +74,30 @@ def plan_steps(name: str, mu: Any, d: int, tol: Any, steps: int | None, x0_norm:
         raise CompileError(f"{name}: no number of steps is proved to come near the minimiser", fix="ask for a smaller tol")
     states = trajectory(m, eps, max(count, 1), x0_norm)
     lower, upper = m, m + Fraction(1, 4) * (1 + _reach(eps))
-    plans = []
-    for layers in (3, 4):
+    reached = 1.0
+    for layers, times in _FORMS if k is None else ((4, k),):
         factors = None if layers == 3 else factored(lower, upper, m)
-        q = cubic(lower, upper, m) if factors is None else factors.whole
-        p = cubic(lower, upper, m, 2) if factors is None else factors.whole
+        q = cubic(lower, upper, m) if factors is None else corrected(factors.whole, times)
+        p = cubic(lower, upper, m, 2) if factors is None else q
         plan = _accuracies(m, d, eps, count, x0_norm, states, layers, q, p, factors)
         if plan is not None:
-            return plan
-        plans.append(float(q.residual))
+            return replace(plan, layers=layers + correction_layers(times), corrections=times)
+        reached = float(q.residual)
     raise CompileError(
-        f"{name}: tol = {float(eps):.3g} is out of reach at mu = {float(m):.3g}: the polynomials for H⁻¹ that four layers "
-        f"build are off by {min(plans):.2g} relative",
-        rule="with 3 or 4 layers a step, H⁻¹ is a polynomial of degree 3 or 10 on [μ, μ + ¼]",
-        fix="raise mu or tol",
+        f"{name}: tol = {float(eps):.3g} is out of reach at mu = {float(m):.3g}: H⁻¹ is made within {reached:.2g} relative",
+        rule="with 3 or 4 layers a step, H⁻¹ is a polynomial of degree 3 or 10 on [μ, μ + ¼], residual r; k corrections give "
+        "r^(k + 1)",
+        fix="raise mu or tol" if k is None else "raise k (k=None chooses it), mu or tol",
     )
+
+
+#: Layers of a step without corrections, and the corrections, in the order of their cost.
+_FORMS = ((3, 0), *((4, k) for k in range(9)))
+
+
+def correction_layers(times: int) -> int:
+    """Layers that corrections add to a step: four each, and one for g·v."""
+    return 4 * times + 1 if times else 0
 
 
 def _near(eps: Fraction) -> Fraction:
@@ -116,33 +128,32 @@ def _accuracies(
         """The largest error of a step, from step `begin` on."""
         run = states[begin:steps] or states[:1]
         try:
-            sizes = [(budget(sigma, entry, eta, s.decrement).error, s.decrement / sqrt(mu) * (1 + 1e-12)) for s in run]
+            return max(budget(sigma, entry, eta, s.decrement).largest or 0.0 for s in run)
         except CompileError:  # the decrement is not known well enough for any bound
             return float("inf")
-        return max(_at(error, length) for error, length in sizes)
 
     goal = float(tol)
     alone = worst(0.0, 0.0, 0.0, 0)  # what the polynomials take
     if alone > 0.9 * goal:
         return None
-    share = 0.3 if steps > first else 0.95
-    eta = _most(lambda e: worst(0.0, 0.0, e, 0) <= alone + share * (goal - alone), goal)
-    if eta is None:
-        return None
     limit = 0.499 * (sqrt(1 + float(_reach(tol))) - 1) / sqrt(d)  # so that the spectrum of ÛᵀÛ/n stays inside
     choices = []
-    if steps <= first:  # no step approximates σ or √(p(1 − p))
-        choices.append((0.0, 0.0, 0.0))
-    for part in (0.3, 0.15, 0.08, 0.04, 0.02) if not choices else ():
-        found = _most(lambda e, part=part: float(budget(e, 0.0, eta, largest).error.absolute) <= part * goal, goal)
-        if found is None:
+    for share in (0.05, 0.1, 0.2, 0.3, 0.5) if steps > first else (0.95,):
+        eta = _most(lambda e, share=share: worst(0.0, 0.0, e, 0) <= alone + share * (goal - alone), goal)
+        if eta is None:
             continue
-        entry = _most(lambda e, s=found: worst(s, e, eta, first) <= 0.98 * goal, min(limit, 0.1))
-        if entry is not None:
-            choices.append((d * entry**-0.6 + found**-0.5, found, entry))  # about what the units grow like
+        if steps <= first:  # no step approximates σ or √(p(1 − p))
+            choices.append((0.0, eta, 0.0, 0.0))
+            break
+        for part in (0.5, 0.3, 0.15, 0.08, 0.04, 0.02):
+            found = _most(lambda e, part=part: float(budget(e, 0.0, 0.0, largest).error.absolute) <= part * goal, goal)
+            entry = found and _most(lambda e, s=found, h=eta: worst(s, e, h, first) <= 0.99 * goal, min(limit, 0.1))
+            if found and entry:
+                # units of the two layers, about: σ and Û are in one, η is in another
+                choices.append((max(d * 0.75 * entry**-0.6 + 1.5 * found**-0.5, 0.9 * eta**-0.5), eta, found, entry))
     if not choices:
         return None
-    _, sigma, entry = min(choices)
+    _, eta, sigma, entry = min(choices)
     exact_first = worst(0.0, 0.0, eta, 0) if first else 0.0
     largest_error = max(worst(sigma, entry, eta, first), exact_first)
     error = budget(sigma, entry, eta, largest).error
@@ -167,17 +178,12 @@ def _accuracies(
     )
 
 
-def _at(error: StepError, length: float) -> float:
-    capped = float(error.capped) * length
-    cap = capped if error.cap is None else min(capped, float(error.cap))
-    return float(error.absolute) + float(error.relative) * length + cap
-
-
 def _most(fits: Any, top: float) -> float | None:
-    """The largest power of 2^¼ times `top`, downwards, that fits; None where even a tiny one does not."""
-    value = top
-    for _ in range(160):
-        if fits(value):
-            return value
-        value *= 2**-0.25
-    return None
+    """The largest power of 2^(1/16) times `top`, downwards, that fits; None where even a tiny one does not. By bisection."""
+    low, high = -1, 640  # top · 2^(−low/16) does not fit
+    if not fits(top * 2.0**-40):
+        return None
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if fits(top * 2.0 ** (-middle / 16)) else (middle, high)
+    return float(top * 2.0 ** (-high / 16))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache
 from itertools import combinations
 from typing import Any
 
@@ -35,6 +36,7 @@ def cubic(lower: Fraction, upper: Fraction, centre: Fraction, degree: int = 3) -
     return solve_polynomial(lower, upper, degree, centre)
 
 
+@cache
 def factored(lower: Fraction, upper: Fraction, centre: Fraction) -> Factors:
     """The minimax polynomial of degree 10, factored over the reals and rounded to floats; its residual is proved.
 

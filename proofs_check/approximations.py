@@ -7,6 +7,7 @@ hold these units is the identity claim.
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 from itertools import pairwise
 
@@ -132,7 +133,7 @@ def _check_function(units: Units, approximation: Approximation) -> Verdict:
             (u.coefficients[0], u.bias + (u.coefficients[1] * sign if arguments == 2 else 0), u.weight * sign)
             for u in units.units
         ]
-        bound, how = _proved(function, single, lo, hi)
+        bound, how = _proved(function, single, lo, hi, approximation.bound)
         worst = max(worst, bound)
         kinds += how
     return _verdict(worst, approximation.bound, kinds)
@@ -175,8 +176,10 @@ def _verdict(found: Fraction, stated: Fraction, kinds: list[str]) -> Verdict:
 _Single = list[tuple[Fraction, Fraction, Fraction]]  # slope, bias and weight of units in one argument
 
 
-def _proved(function: ScalarFunction, units: _Single, lo: _End, hi: _End) -> tuple[Fraction, list[str]]:
-    """sup |function − Σ weight · relu(slope z + bias)| on [lo, hi], and how every piece was proved."""
+def _proved(
+    function: ScalarFunction, units: _Single, lo: _End, hi: _End, stated: Fraction
+) -> tuple[Fraction, list[str]]:
+    """sup |function − Σ weight · relu(slope z + bias)| on [lo, hi], and how each piece was proved; `stated` is enough."""
     corners = sorted({-bias / slope for slope, bias, _ in units if slope})
     inside = [t for t in corners if (lo is None or t > lo) and (hi is None or t < hi)]
     knots = [*([lo] if lo is not None else []), *inside, *([hi] if hi is not None else [])]
@@ -189,7 +192,7 @@ def _proved(function: ScalarFunction, units: _Single, lo: _End, hi: _End) -> tup
     moving = [unit for unit in units if unit[0]]
     level = sum((w * max(Fraction(0), b) for a, b, w in units if not a), Fraction(0))
     values = [level + v for v in _values(moving, knots)]
-    bound, how = prove(function, lo, hi, knots, values)
+    bound, how = prove(function, lo, hi, knots, values, math.nextafter(float(stated), 0.0))
     return bound, list(how)
 
 

@@ -94,6 +94,33 @@ def certified(coefficients: Coefficients, lower: Any, upper: Any, centre: Any = 
     return InversePolynomial(q.coefficients, middle, low, high, residual, largest)
 
 
+def corrected(polynomial: InversePolynomial, times: int) -> InversePolynomial:
+    """q after v ← v + q(H)(g − Hv), `times` times: (1 − R^(times + 1))/t where R = 1 − tq(t); its residual is R^(times + 1)."""
+    if not times:
+        return polynomial
+    once = polynomial.remainder(polynomial.centre)
+    power = once
+    for _ in range(times):
+        power = _multiplied(power, once)
+    left, rest = [Fraction(0), *(-c for c in power[1:])], []
+    left[0] = 1 - power[0]
+    for k in range(len(left) - 1):  # divide by t = centre + (t − centre): constants first, so centre must not be 0
+        rest.append(left[k] / polynomial.centre)
+        left[k + 1] -= rest[-1]
+    residual = polynomial.residual ** (times + 1)
+    return InversePolynomial(
+        tuple(rest), polynomial.centre, polynomial.lower, polynomial.upper, residual, (1 + residual) / polynomial.lower
+    )
+
+
+def _multiplied(a: Coefficients, b: Coefficients) -> Coefficients:
+    out = [Fraction(0)] * (len(a) + len(b) - 1)
+    for i, x in enumerate(a):
+        for j, y in enumerate(b):
+            out[i + j] += x * y
+    return tuple(out)
+
+
 def _inverse(low: Fraction, high: Fraction, degree: int) -> Coefficients:
     """(1 − R(t))/t for R(t) = T_m(φ(t))/T_m(φ(0)), φ(t) = (u + l − 2t)/(u − l), m = degree + 1; in powers of t."""
     if low == high:
@@ -123,17 +150,21 @@ def _moved(coefficients: Coefficients, by: Fraction) -> Coefficients:
 
 @dataclass(frozen=True)
 class HessianError:
-    """‖Ĥ − H‖ ≤ size; the spectrum of Ĥ lies in [μ, μ + reach] where Ĥ is symmetric."""
+    """‖Ĥ − H‖ ≤ size; the spectrum of Ĥ lies in [μ, μ + reach] where Ĥ is symmetric.
+
+    factor: δ with ‖Û − U‖ ≤ δ√n, where Ĥ = ÛᵀÛ/n + μI and H = UᵀU/n + μI; None for other forms.
+    """
 
     size: float
     reach: float
     symmetric: bool
+    factor: float | None = None
 
 
 def gram_error(entry: Any, d: int) -> HessianError:
     """Ĥ = ÛᵀÛ/n + μI with rows û_i = √(p_i(1 − p_i)) a_i + δ_i, |δ_ij| ≤ entry: ‖Ĥ − H‖ ≤ δ + δ², δ = √d·entry."""
     delta = IV.sqrt(ball(d)) * ball(as_rational("entry", entry))
-    return HessianError(above(delta + delta**2), above((ball(Fraction(1, 2)) + delta) ** 2), True)
+    return HessianError(above(delta + delta**2), above((ball(Fraction(1, 2)) + delta) ** 2), True, above(delta))
 
 
 def weighted_error(entry: Any, d: int) -> HessianError:
@@ -153,11 +184,17 @@ def weight_error(weight: Any) -> HessianError:
 
 @dataclass(frozen=True)
 class Budget:
-    """The error of a step, with what each source contributes to its absolute and to its relative part."""
+    """The error of a step, with what each source contributes to its absolute and to its relative part.
+
+    `largest` bounds ‖ε‖ where λ ≤ largest_decrement, if that was given. It is less than `error` at ‖N‖ = λ/√μ: the error of
+    v is shortened by η as v is, and an error of U counts by ‖UN‖/√n and by ‖N‖, which are not both large:
+    ‖UN‖²/n + μ‖N‖² = λ².
+    """
 
     error: StepError
     absolute: Mapping[str, float] = field(hash=False)
     relative: Mapping[str, float] = field(hash=False)
+    largest: float | None = None
 
     def __str__(self) -> str:
         lines = [str(self.error)]
@@ -197,12 +234,22 @@ def step_error(
     M, e_eta = ball(m), ball(as_rational("eta", eta))
     r_q, Q = _perturbed(solve, hessian)
     r_p, P = _perturbed(decrement, hessian)
-    # v − N: its absolute part, and its part relative to N
-    alpha, beta = Q * s, r_q + Q * h
+    # v − N: its absolute part; the part relative to N is β below
+    alpha = Q * s
     # ẑ = λ²(1 + τ₂) + τ₁‖N‖ + τ₀ with |τ_i| as follows
     back = 1 + r_p + h * P  # ‖H p(Ĥ)‖
-    commuting = ball(decrement.residual) + _lipschitz(decrement.remainder, decrement, h) * h * IV.sqrt(1 + 1 / (4 * M))
-    tau2 = commuting + back * h / M
+    crossed = Q * h  # ‖q(Ĥ)(Ĥ − H)N‖/‖N‖
+    if hessian.symmetric:
+        among = h / M  # |Nᵀ(Ĥ − H)N|/λ²
+        if hessian.factor is not None:
+            delta = ball(Fraction(hessian.factor))
+            among = _least(among, delta / IV.sqrt(M) + delta**2 / M)
+            crossed = _least(crossed, delta * ((1 + r_q) / (2 * IV.sqrt(M)) + Q / 2))
+        tau2 = r_p * (1 + among) + among + 2 * r_p * h / M + P * h**2 / M
+    else:
+        commuting = ball(decrement.residual) + _lipschitz(decrement.remainder, decrement, h) * h * IV.sqrt(1 + 1 / (4 * M))
+        tau2 = commuting + back * h / M
+    beta = r_q + crossed
     tau1, tau0 = s * (1 + r_p + P * h) + back * s, P * s**2
     if above(tau2) >= 1:
         raise CompileError(
@@ -232,7 +279,28 @@ def step_error(
         Fraction(above(e_eta * (1 + beta))),
         None if cap is None else Fraction(cap),
     )
-    return Budget(total, {k: above(v) for k, v in absolute.items()}, {k: above(v) for k, v in relative.items()})
+    largest = None
+    if largest_decrement is not None:
+        decrease = ball(as_rational("largest_decrement", largest_decrement))
+        length = decrease / IV.sqrt(M)
+        taken = 2 * damping  # η(λ²)‖N‖ ≤ (λ/√μ)/(1 + mλ)
+        apart, apart_taken = crossed * length, crossed * taken
+        if hessian.factor is not None:
+            # δ(‖N‖(1 + r_q)/(2√μ) + Q√(λ² − μ‖N‖²)): Cauchy–Schwarz in (√μ‖N‖, √(λ² − μ‖N‖²))
+            spread = ball(Fraction(hessian.factor)) * IV.sqrt(M) * IV.sqrt(((1 + r_q) / (2 * M)) ** 2 + Q**2)
+            apart, apart_taken = _least(apart, spread * length), _least(apart_taken, spread * taken)
+        mistaken = (relative["gradient, through η"] + relative["decrement, through η"]) * length
+        mistaken += absolute["gradient, through η"]  # |η(ẑ) − η(λ²)|·‖N‖
+        stepped = e_eta * (length * (1 + r_q) + apart)
+        stepped = stepped if cap is None else _least(stepped, ball(Fraction(cap)))
+        largest = above(absolute["gradient"] + rest + r_q * taken + apart_taken + mistaken * (1 + beta) + stepped)
+        largest = min(largest, above(total.at(length)))
+    return Budget(total, {k: above(v) for k, v in absolute.items()}, {k: above(v) for k, v in relative.items()}, largest)
+
+
+def _least(a: Any, b: Any) -> Any:
+    """Of two upper bounds, the smaller."""
+    return a if above(a) <= above(b) else b
 
 
 def _check_interval(mu: Fraction, hessian: HessianError, polynomial: InversePolynomial, name: str) -> None:

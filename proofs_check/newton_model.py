@@ -9,7 +9,7 @@ from math import sqrt
 from ..compiler.artifact import Artifact
 from ..compiler.errors import CompileError
 from .certificate import Claim, Proved, Refuted, Unknown, Verdict
-from .newton_budget import InversePolynomial, certified, gram_error, step_error
+from .newton_budget import Budget, InversePolynomial, certified, corrected, gram_error, step_error
 from .newton_claims import theory_claims
 from .newton_lemmas import StepError
 from .newton_theory import region_radius, trajectory
@@ -21,6 +21,7 @@ class NewtonTheory:
 
     `solve` and `decrement` are the polynomials in H − μI that stand for H⁻¹ in the direction and in λ² (constants first),
     on [μ, upper]. tol bounds the error of a step, distance that of the last iterate. x0_norm: of the start; 0 is x = 0.
+    corrections: how often v ← v + q(H)(g − Hv) follows; then λ² is g·v as well.
     """
 
     mu: Fraction
@@ -32,6 +33,7 @@ class NewtonTheory:
     solve: tuple[Fraction, ...]
     decrement: tuple[Fraction, ...]
     upper: Fraction
+    corrections: int = 0
 
     def claims(self, artifact: Artifact) -> list[Claim]:
         """The error of every step and the distance to the minimiser, from the bounds of the fits in the artifact."""
@@ -77,7 +79,7 @@ class NewtonTheory:
         largest = max(state.decrement for state in states)
         sigma, entry, eta = (float(bounds.get(name, 0)) for name in ("sigma", "entry", "eta"))
 
-        def error_at(decrement: float, exact: bool) -> StepError:
+        def budget(decrement: float, exact: bool) -> Budget:
             return step_error(
                 self.mu,
                 gradient=0 if exact else sigma,
@@ -86,20 +88,16 @@ class NewtonTheory:
                 decrement=p,
                 eta=eta,
                 largest_decrement=decrement,
-            ).error
+            )
 
         worst = 0.0
         for step, state in enumerate(states[: self.steps]):
-            error = error_at(state.decrement, exact=step == 0 and self.x0_norm == 0)
-            length = state.decrement / sqrt(self.mu) * (1 + 1e-12)
-            capped = float(error.capped) * length
-            capped = capped if error.cap is None else min(capped, float(error.cap))
-            worst = max(worst, (float(error.absolute) + float(error.relative) * length + capped) * (1 + 1e-12))
-        return error_at(largest, exact=False), worst
+            worst = max(worst, budget(state.decrement, exact=step == 0 and self.x0_norm == 0).largest or 0.0)
+        return budget(largest, exact=False).error, worst
 
     @property
     def polynomials(self) -> tuple[InversePolynomial, InversePolynomial]:
-        q = certified(self.solve, self.mu, self.upper, self.mu)
+        q = corrected(certified(self.solve, self.mu, self.upper, self.mu), self.corrections)
         return q, q if self.decrement == self.solve else certified(self.decrement, self.mu, self.upper, self.mu)
 
 

@@ -294,16 +294,30 @@ def check_budget() -> Verdict:
     eta, used, hat_eta, tau, t = sympy.symbols("eta used hat_eta tau t", positive=True)
     m, z, a, r, s = symbols("m z a r s")
     hat, both = H + E, sqrt(1 + tau) + sqrt(1 - tau)
+    U, F, Ut, Ft = sympy.symbols("U F Ut Ft", commutative=False)
+    mu, b, R = symbols("mu b R")
+    inverse = 1 - (1 - hat * p)  # Ĥp(Ĥ) by its remainder
     return verdict(
         "R(Ĥ) = 1 − Ĥq(Ĥ) is small because the spectrum of a symmetric Ĥ lies in the interval; otherwise R(Ĥ) − R(H) is "
         "telescoped. ẑ − λ² = (ĝ − ∇f)·w + ∇f·(w − N), w = p(Ĥ)ĝ, with ∇f = HN and ‖Hp(Ĥ)‖ ≤ 1 + r_p + hP; N·HR(H)N ≤ r_pλ² "
-        "since R(H) commutes with H. |√ẑ − λ| ≤ λ(1 − √(1 − τ₂)) + (τ₁‖N‖ + τ₀)/(λ√(1 − τ₂)), ‖N‖ ≤ λ/√μ, "
+        "since R(H) commutes with H. For a symmetric Ĥ = H + E, Hp(Ĥ)H − H = −HR(Ĥ) − (1 − R(Ĥ) − Ep(Ĥ))E and HR(Ĥ) = "
+        "ĤR(Ĥ) − ER(Ĥ), where ĤR(Ĥ) is within r_pĤ and N·ĤN = λ² + N·EN. With Ĥ = ÛᵀÛ/n + μ and Û = U + F, ‖F‖ ≤ δ√n: "
+        "|N·EN| ≤ 2δ‖UN‖‖N‖ + δ²‖N‖² ≤ (δ/√μ + δ²/μ)λ², as ‖UN‖² + μ‖N‖² = λ² (n = 1), and q(Ĥ)EN = q(Ĥ)ÛᵀFN + q(Ĥ)FᵀUN with "
+        "‖q(Ĥ)Ûᵀ‖² ≤ sup (t − μ)(1 + r_q)²/t² and ‖UN‖ ≤ ‖N‖/2. For λ ≤ Λ: η(λ²)λ grows with λ, η(ẑ) ≤ η(λ²) + |η(ẑ) − η|. "
+        "|√ẑ − λ| ≤ λ(1 − √(1 − τ₂)) + (τ₁‖N‖ + τ₀)/(λ√(1 − τ₂)), ‖N‖ ≤ λ/√μ, "
         "|η(ẑ) − η(λ²)| ≤ m|√ẑ − λ|/(1 + mλ). ‖v‖² = ĝᵀq²ĝ ≤ ẑ sup q²/p and q²/p = (1 − R_q)²/(t(1 − R_p)).",
         ("v − N", sympy.expand(q * (H * N + c) - N - (q * c - (1 - q * hat) * N - q * E * N)) == 0),
         ("η̂v − ηN", sympy.expand(hat_eta * v - eta * N - ((hat_eta - used) * v + used * (v - N) + (used - eta) * N)) == 0),
         ("Hp(Ĥ)", sympy.expand(H * p - (hat * p - E * p)) == 0),
         ("η(ẑ) − η(λ²), a = √ẑ", equal(1 / (1 + m * a) - 1 / (1 + m * z), m * (z - a) / ((1 + m * a) * (1 + m * z)))),
         ("√(1 + τ) − 1 ≤ 1 − √(1 − τ)", equal(sympy.expand(both**2), 2 + 2 * sqrt(1 - tau) * sqrt(1 + tau))),
+        ("HpH − H", sympy.expand(H * p * H - H + H * (1 - p * hat) + H * p * E) == 0),
+        ("HpE", sympy.expand(H * p * E - (inverse - E * p) * E) == 0),
+        ("ÛᵀÛ − UᵀU", sympy.expand((Ut + Ft) * (U + F) - Ut * U - (Ut + Ft) * F - Ft * U) == 0),
+        ("2ab ≤ a² + b²", equal((a - mu * b) ** 2, a**2 + (mu * b) ** 2 - 2 * a * mu * b)),
+        ("(t − μ)/t² ≤ 1/(4μ)", equal(1 / (4 * mu) - (t - mu) / t**2, (t - 2 * mu) ** 2 / (4 * mu * t**2))),
+        ("Cauchy–Schwarz", equal((a**2 + b**2) * (R**2 + r**2) - (a * R + b * r) ** 2, (a * r - b * R) ** 2)),
+        ("η(λ²)λ grows", no_negative_coefficient(diff(z / (1 + m * z), z))),
         ("q²/p", equal(((1 - r) / t) ** 2 / ((1 - s) / t), (1 - r) ** 2 / (t * (1 - s)))),
     )
 

@@ -281,6 +281,13 @@ def _root(derivative: Callable[[float], float], low: float, high: float, fl: flo
 def refuse(f: Enclosable, lo: Fraction | None, hi: Fraction | None, error: NotProved) -> ApproximationError:
     """What the user is told when a bound could not be proved."""
     many = "pieces" in error.reason
+    if (value := _removable(f, error.where)) is not None:
+        return ApproximationError(
+            f"no proved bound for {f.name}: it is 0/0 at z = {error.where:.6g}, where it seems to tend to {value:.6g}",
+            rule="interval arithmetic cannot see that a singularity is removable, so it counts as a pole",
+            fix="write f without the quotient (a polynomial near that point), keep the domain away from it, or pass "
+            "hw.bounded_function(fn, second_derivative=M) with fn defined there",
+        )
     domain = f"[{'−∞' if lo is None else float(lo)}, {'∞' if hi is None else float(hi)}]"
     return ApproximationError(
         f"no proved bound for {f.name} on {domain}: {error.reason} near z = {error.where:.6g}",
@@ -291,3 +298,15 @@ def refuse(f: Enclosable, lo: Fraction | None, hi: Fraction | None, error: NotPr
         if many
         else "shrink the domain to where f is defined, or rewrite f so that z − z and 0·∞ do not occur",
     )
+
+
+def _removable(f: Enclosable, where: float) -> float | None:
+    """The value that f seems to have at a point where its expression has none; None for a pole. Only for messages."""
+    if not math.isfinite(where):
+        return None
+    with np.errstate(all="ignore"):
+        seen = [float(f.numpy(np.array([where + s]))[0]) for s in (-1e-4, -1e-5, 0.0, 1e-5, 1e-4)]
+    around = seen[:2] + seen[3:]
+    if math.isfinite(seen[2]) or not all(map(math.isfinite, around)):
+        return None
+    return sum(around) / 4 if max(around) - min(around) <= 1e-2 * (1 + abs(around[0])) else None
