@@ -377,7 +377,7 @@ def check(folder: Path) -> list[tuple[str, str, str]]:
             raise Unchecked(f"not re-derived here: {', '.join(sorted(others | {'errors'}))} (of approximations and iterations)")
         return "no others"
     files = attempt("hashes", lambda: read_files(folder))
-    model = attempt("format", lambda: Model(parse(files["model.json"], "model.json"))) if files else None
+    model: Any = attempt("format", lambda: Model(parse(files["model.json"], "model.json"))) if files else None
     if model is not None:
         attempt("floats", lambda: check_floats(model, files["weights.safetensors"]))
         attempt("identity", lambda: check_identity(model))
