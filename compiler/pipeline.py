@@ -113,7 +113,8 @@ def compile_graph(
         check_graph(graph)
     machine = Machine.of(architecture)
     look_through = ("minor",) if optimize == "balanced" else ("all", "minor")
-    plans = list(distinct_plans(graph, look_through, machine.keys is None and cuts_inputs(graph), machine.by_units))
+    several = (graph, look_through, machine.keys is None and cuts_inputs(graph), machine.by_units)
+    plans = list(distinct_plans(*several))
     if GOALS[optimize][0] == "depth":
         fewest = min(map(depth_of, plans))
         plans = [plan for plan in plans if depth_of(plan) == fewest]
@@ -129,6 +130,9 @@ def compile_graph(
             finished = False
             break
         trial.lay_out(scheduled, habits)
+    if trial.best is None:  # of the few choices for a long program none can be laid out: the first of the others that can
+        plans += distinct_plans(*several, few=0)
+        any(trial.lay_out(*candidate) for candidate in candidates(plans, machine, trial, few=False))
     exact = Rows(plans, note="only optimize='depth' and 'width' use one")
     if lowered is not None:
         exact = Rows(plans, note="programs with feed-forward units are laid out without one")
@@ -226,11 +230,13 @@ def lower_graph(graph: Graph, tol: Fraction | None, architecture: Architecture) 
     )
 
 
-def candidates(plans: list[Plan], machine: Machine = PLAIN, trial: Trial | None = None) -> Iterator[tuple[Schedule, Habits]]:
+def candidates(
+    plans: list[Plan], machine: Machine = PLAIN, trial: Trial | None = None, few: bool = True
+) -> Iterator[tuple[Schedule, Habits]]:
     """Every plan with every schedule and every way of allocating; of large plans, few. A plan that cannot be placed is
     left out; `trial` is told why."""
     for plan in plans:
-        large = words_of(plan) > LARGE
+        large = few and words_of(plan) > LARGE
         try:
             for number, scheduled in enumerate(schedules(plan, machine)):
                 every = habits_for(scheduled, machine)
@@ -256,16 +262,16 @@ def cuts_inputs(graph: Graph) -> bool:
 
 
 def distinct_plans(
-    graph: Graph, look_through: tuple[str, ...], apart: bool = False, by_units: bool = False
+    graph: Graph, look_through: tuple[str, ...], apart: bool = False, by_units: bool = False, few: int = LONG
 ) -> Iterator[Plan]:
     """Every selection worth trying; see `Choices`. apart: also with the first rows of stacks encoded alone. by_units: also
-    with copies of rows made by units."""
+    with copies of rows made by units. few: of programs with more nodes, only some choices; 0: all of any."""
     seen = set()
     fold = (False, True) if any(graph.nodes[index].op == "constant" for index in live_nodes(graph)) else (False,)
     alone = (False, True) if apart else (False,)
     sums = ("attention", "scaled", "units") if by_units else ("attention",)
     choices = product(("shared", "named", "either", "carried"), (True, False), look_through, (3, 2), fold, alone, sums)
-    if len(live_nodes(graph)) > LONG:  # one way of each kind: the others differ by little and cost much here
+    if few and len(live_nodes(graph)) > few:  # one way of each kind: the others differ by little and cost much here
         choices = product(("shared", "named", "carried"), (True,), look_through[-1:], (3,), fold, alone, sums)
     for way in choices:
         plan = select(graph, Choices(*way))

@@ -71,10 +71,11 @@ def interpret_units(proof: Proof, ffn: FeedForwardWeights, number: int) -> None:
         for cols in sorted({cols for _, inside in terms for cols in inside}, key=str):
             shape = (proof.heights[row], cols)
             clean = ((w, proof.expand(inside[cols])) for w, inside in terms if set(inside) == {cols})
-            linear, absolute = proof.relus.normal(shape, clean)
-            mixed = ((w / 2, inside[cols]) for w, inside in terms if cols in inside and len(inside) > 1)
-            for w, poly in mixed:
-                linear = proof.algebra.add(linear, proof.algebra.scale(w, poly))
+            _, absolute = proof.relus.normal(shape, clean)
+            linear = proof.algebra.zero(shape)  # in the symbols that the rows hold: what is erased cancels
+            for w, inside in terms:
+                if cols in inside:
+                    linear = proof.algebra.add(linear, proof.algebra.scale(w / 2, inside[cols]))
             proof.accumulate(new[row], cols, proof.algebra.add(linear, proof.relus.symbol(shape, absolute)))
     proof.content = new
 

@@ -31,3 +31,8 @@ def test_chebyshev_leaves_the_minimax_residual(steps: int) -> None:
         A = np.array([[root]])
         residual = 1 - model(A=A, y=A[:, 0], Q=np.eye(1))["prediction"][0]
         assert abs(residual) == pytest.approx(float(1 / chebyshev(steps, Fraction(5, 3))), rel=1e-12)
+
+
+def test_a_large_program_that_few_ways_cannot_lay_out_gets_the_others() -> None:
+    model = hw.constructions.get("neumann").compile(n=4, d=2, m=1, steps=48, alpha=0.1)
+    assert model.depth == 47 and model.d_model == 2 * 2 + 3

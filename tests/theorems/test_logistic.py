@@ -102,6 +102,7 @@ def test_six_steps_need_three_or_four_layers_each(six, mu, tol, layers, rows, un
     assert model.depth == layers
     assert model.d_model <= rows
     assert model.ffn_width <= units
+    assert hw.verify(model).all_proved
 
 
 @pytest.mark.parametrize("kind", KINDS)
