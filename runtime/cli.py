@@ -1,4 +1,4 @@
-"""The command line: `headwright list | compile | run | verify | ledger | explain | bench | pareto | rates | demo`.
+"""The command line: `headwright list | compile | run | verify | ledger | explain | bench | pareto | rates | similarity | demo`.
 
 Exit status: 0 when everything asked for holds; 1 when a claim is refuted or unknown; 2 for wrong usage or bad
 input; 130 after Ctrl-C. With --json, stdout holds exactly one JSON object, also for an error.
@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 from .. import __version__
 from ..compiler.errors import HeadwrightError
 from ..compiler.pipeline import GOALS
-from . import commands, pareto, rates
+from . import commands, pareto, rates, similarity
 from .atomic import stopped_by_sigterm
 
 _SET = "sizes and constants: integers, floats, fractions p/q, true, false, text, or name=@array.npy"
@@ -145,6 +145,15 @@ def build_parser() -> argparse.ArgumentParser:
     timed.add_argument("-o", "--output", metavar="DIR", default="rates_output", help=where)
     timed.add_argument("--no-picture", action="store_true", help="draw nothing (matplotlib is not needed then)")
 
+    alike = _command(
+        found,
+        "similarity",
+        commands.similarity,
+        "compare the errors and weights of Newton, gradient descent, Chebyshev and least squares on prompts, beside Fu et al.",
+        "headwright similarity -o similarity_output\n  headwright similarity --kappa 1 --batch 640 --no-picture",
+    )
+    _similarity(alike)
+
     shown = _command(
         found,
         "demo",
@@ -199,10 +208,31 @@ def _frontier(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     workers, shared = min(2, os.cpu_count() or 1), "processes that share the work (default: %(default)s)"
     parser.add_argument("--workers", type=_between(int, 0, 65), default=workers, metavar="W", help=shared)
+    _picture_folder(parser, "pareto")
+
+
+def _similarity(parser: argparse.ArgumentParser) -> None:
+    """What `similarity` is asked for."""
+    kappas = " ".join(f"{kappa:g}" for kappa in similarity.KAPPAS)
     parser.add_argument(
-        "-o", "--output", metavar="DIR", default="pareto_output",
-        help="folder for pareto.png, pareto.md and pareto.json (default: %(default)s)",
+        "--kappa", type=_between(float, 0.999999, 1e6), nargs="+", default=similarity.KAPPAS, metavar="K",
+        help=f"condition numbers of the covariance of x (default: {kappas})",
     )  # fmt: skip
+    for name, least, most, what in (
+        ("batch", 2, 10**6, "prompts for each κ"),
+        ("d", 2, 200, "features"),
+        ("n", 2, 1000, "examples in a prompt"),
+        ("seed", 0, 2**31, "of the prompts"),
+    ):
+        default = getattr(similarity, name.upper())
+        given: dict[str, Any] = {"type": _between(int, least - 1, most), "default": default, "metavar": name[0].upper()}
+        parser.add_argument(f"--{name}", **given, help=f"{what} (default: %(default)s)")
+    _picture_folder(parser, "similarity")
+
+
+def _picture_folder(parser: argparse.ArgumentParser, name: str) -> None:
+    files = f"folder for {name}.png, {name}.md and {name}.json (default: %(default)s)"
+    parser.add_argument("-o", "--output", metavar="DIR", default=f"{name}_output", help=files)
     parser.add_argument("--no-picture", action="store_true", help="draw nothing (matplotlib is not needed then)")
 
 

@@ -295,12 +295,9 @@ def bench(arguments: argparse.Namespace) -> Result:
 
 def pareto(arguments: argparse.Namespace) -> Result:
     from . import pareto as frontier
-    from . import pareto_plot, pareto_report, plots
+    from . import pareto_plot, pareto_report
 
-    folder, picture = Path(arguments.output), not arguments.no_picture
-    if picture:  # found out before minutes of work
-        plots.load_matplotlib("(or leave the picture out: --no-picture)")
-    _make_folder(folder)
+    folder, picture = _output_folder(arguments)
     asked = (arguments.kappa, arguments.tol, arguments.d, arguments.construction, arguments.most_layers, arguments.workers)
     report = frontier.compute(*asked)
     drawn = [str(pareto_plot.plot_pareto(report, folder / "pareto.png"))] if picture else []
@@ -312,13 +309,10 @@ def pareto(arguments: argparse.Namespace) -> Result:
 
 
 def rates(arguments: argparse.Namespace) -> Result:
-    from . import plots, rates_plot
     from . import rates as measured
+    from . import rates_plot
 
-    folder, picture = Path(arguments.output), not arguments.no_picture
-    if picture:  # found out before minutes of work
-        plots.load_matplotlib("(or leave the picture out: --no-picture)")
-    _make_folder(folder)
+    folder, picture = _output_folder(arguments)
     report = measured.compute(arguments.kappa, arguments.d, arguments.most_layers)
     drawn = [str(rates_plot.plot_rates(report, folder / "rates.png"))] if picture else []
     files = [*drawn, *measured.write(report, folder, "rates.png" if picture else None)]
@@ -326,12 +320,35 @@ def rates(arguments: argparse.Namespace) -> Result:
     return Result(text, {**report.to_json(), "written": files})
 
 
-def _make_folder(folder: Path) -> None:
+def similarity(arguments: argparse.Namespace) -> Result:
+    from . import similarity as study
+    from . import similarity_facts, similarity_plot, similarity_report
+    from .similarity_compiled import compiled_matches
+
+    folder, picture = _output_folder(arguments)
+    sizes = (arguments.batch, arguments.d, arguments.n, arguments.seed)
+    found, matched = study.compute(arguments.kappa, *sizes), compiled_matches(arguments.seed)
+    drawn = [str(similarity_plot.plot_similarity(found, folder / "similarity.png"))] if picture else []
+    files = [*drawn, *similarity_report.write(found, matched, folder, "similarity.png" if picture else None)]
+    holds = similarity_facts.holds(found)
+    verdict = "" if holds else "\nNOT every printed figure that should agree does"
+    text = "\n".join([*similarity_report.summary(found, matched), verdict, "written: " + ", ".join(files)])
+    return Result(text, {**similarity_report.to_json(found, matched), "written": files}, 0 if holds else 1)
+
+
+def _output_folder(arguments: argparse.Namespace) -> tuple[Path, bool]:
+    """The folder of -o, made, and whether a picture is drawn: both found out before minutes of work."""
+    from . import plots
+
+    folder, picture = Path(arguments.output), not arguments.no_picture
+    if picture:
+        plots.load_matplotlib("(or leave the picture out: --no-picture)")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         what = f"{folder} cannot be made: {error.strerror or error}"
         raise InputError(what, fix="choose another folder with -o") from error
+    return folder, picture
 
 
 def demo(arguments: argparse.Namespace) -> Result:

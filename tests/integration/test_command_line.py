@@ -171,7 +171,7 @@ def test_an_altered_folder_is_refused_by_every_command(cli, folder, tmp_path) ->
 
 
 def test_help_is_there_for_every_command(capsys) -> None:
-    for command in ("list", "compile", "run", "verify", "ledger", "explain", "bench", "pareto", "rates", "demo"):
+    for command in ("list", "compile", "run", "verify", "ledger", "explain", "bench", "pareto", "rates", "similarity", "demo"):
         assert main([command, "--help"]) == 0
         text = capsys.readouterr().out
         assert "--json" in text and "example" in text
