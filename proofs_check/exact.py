@@ -18,7 +18,7 @@ from ..compiler.graph import SYMMETRIC, Graph, evaluate
 from ..compiler.layout import Placed
 from ..compiler.ops import EXACT, OPS, Arithmetic
 from ..compiler.units import activate
-from ..compiler.weights import BlockMatrix
+from ..compiler.weights import BlockMatrix, LayerWeights
 from .certificate import Proved, Refuted, Unknown, Verdict
 from .modular import MODULAR, PRIME
 
@@ -141,12 +141,23 @@ def wrong_encoding(graph: Graph, placed: Placed) -> str | None:
 def check_exactly(artifact: Artifact, degree: int) -> Verdict:
     """Compares the layers with the program at random points, without rounding. Refuted gives the inputs."""
     problems = [p for placed in artifact.encoding if (p := wrong_encoding(artifact.graph, placed))]
+    problems += [p for number, layer in enumerate(artifact.layers, start=1) if (p := _beyond(artifact, layer, number))]
     if problems:
         return Refuted(problems[0])
     try:
         return _compare(artifact, degree)
     except (KeyError, IndexError, ValueError) as failure:
         return Unknown(f"the artifact is inconsistent: {type(failure).__name__} {failure}")
+
+
+def _beyond(artifact: Artifact, layer: LayerWeights, number: int) -> str | None:
+    """What a layer has that its architecture lacks."""
+    kind = artifact.architecture.ffn
+    if layer.ffn is not None and kind is None:
+        return f"layer {number} has a feed-forward part, and the architecture has none"
+    if layer.ffn is not None and (layer.ffn.W_3 is not None) != (kind == "gate"):
+        return f"layer {number}: W_3 belongs to gates, and to nothing else"
+    return None
 
 
 def _compare(artifact: Artifact, degree: int) -> Verdict:

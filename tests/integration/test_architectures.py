@@ -172,6 +172,8 @@ def as_if(model: hw.Compiled, **changes) -> hw.Compiled:
         ("relu attention", {"scale": "1"}),
         ("gated", {"ffn": "relu"}),
         ("squared relu", {"ffn": "relu"}),
+        ("relu attention", {"ffn": None}),
+        ("gated", {"ffn": None}),
     ],
 )
 def test_weights_for_one_architecture_are_refuted_on_another(name: str, changes: dict) -> None:
