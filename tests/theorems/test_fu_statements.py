@@ -126,9 +126,7 @@ def test_the_compiled_transformer_predicts_the_same_exactly() -> None:
 # -- the iteration -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("factor", "verdict"), [("1/1000", Proved), ("1999/1000", Proved), (2, Refuted), ("2001/1000", Refuted)]
-)
+@pytest.mark.parametrize(("factor", "kind"), [("1/1000", Proved), ("1999/1000", Proved), (2, Refuted), ("2001/1000", Refuted)])
 def test_two_over_the_norm_squared_is_the_end_of_the_step_sizes(factor, kind) -> None:
     assert isinstance(iteration.check_step_size(Fraction(factor)), kind)
 
