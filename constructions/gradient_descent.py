@@ -316,7 +316,7 @@ CONSTRUCTIONS = (
             Parameter("a", "numbers", "A_i = a_i Σ⁻¹, a_i below 0, one for every layer", default=None),
             Parameter("b", "numbers", "B_i = b_i I, one for every layer; the last may be left out", default=None),
             Parameter("sigma", "covariance", "covariance Σ of the features: a matrix, its diagonal, or a number times I"),
-            Parameter("layers", "count", "without a and b: the best known ones for n, d and so many layers", None, low=1),
+            Parameter("layers", "count", "without a and b: the best known ones for n and d", None, low=1, high=3),
         ),
         _plus_plus,
         needs=lambda values: ("layers",) if values["a"] is None and values["b"] is None else (),

@@ -140,19 +140,36 @@ def wrong_encoding(graph: Graph, placed: Placed) -> str | None:
 
 def check_exactly(artifact: Artifact, degree: int) -> Verdict:
     """Compares the layers with the program at random points, without rounding. Refuted gives the inputs."""
+    if artifact.architecture.causal and any(layer.heads for layer in artifact.layers):
+        return Unknown("heads with a causal mask are not evaluated exactly")
     problems = [p for placed in artifact.encoding if (p := wrong_encoding(artifact.graph, placed))]
-    problems += [p for number, layer in enumerate(artifact.layers, start=1) if (p := _beyond(artifact, layer, number))]
-    if problems:
-        return Refuted(problems[0])
+    if problems or (problem := malformed(artifact)):
+        return Refuted(problems[0] if problems else problem)
     try:
         return _compare(artifact, degree)
     except (KeyError, IndexError, ValueError) as failure:
         return Unknown(f"the artifact is inconsistent: {type(failure).__name__} {failure}")
 
 
+def malformed(artifact: Artifact) -> str:
+    """What layers have that the architecture lacks, and what reaches beyond the stream; "" where all is well."""
+    layers = enumerate(artifact.layers, start=1)
+    found = [problem for number, layer in layers if (problem := _beyond(artifact, layer, number))]
+    for p in artifact.decoding:
+        size = tuple(size_of(dim, artifact.graph.sizes) for dim in p.shape)
+        if (size[::-1] if p.flipped else size) != (p.height, p.width) or p.token < 0 or p.token + p.width > artifact.n_tokens:
+            found.append(f"output {p.name} is not read inside the stream, with the shape of its value")
+    return found[0] if found else ""
+
+
 def _beyond(artifact: Artifact, layer: LayerWeights, number: int) -> str | None:
     """What a layer has that its architecture lacks."""
     kind = artifact.architecture.ffn
+    for matrix in layer.matrices:
+        rows, cols = matrix.shape
+        for b in matrix.blocks:
+            if min(b.row, b.col) < 0 or b.row + b.size > rows or b.col + b.width > cols:
+                return f"layer {number}: a weight block at ({b.row}, {b.col}) reaches beyond its matrix"
     if layer.ffn is not None and kind is None:
         return f"layer {number} has a feed-forward part, and the architecture has none"
     if layer.ffn is not None and (layer.ffn.W_3 is not None) != (kind == "gate"):
@@ -173,6 +190,9 @@ def _compare(artifact: Artifact, degree: int) -> Verdict:
         got = decode(artifact, run(artifact, encode(artifact, inputs, arithmetic), arithmetic), arithmetic)
         want = evaluate(artifact.graph, inputs, arithmetic)
         for output in artifact.graph.outputs:
+            if got[output.name].shape != want[output.node].shape:
+                found, expected = got[output.name].shape, want[output.node].shape
+                return Refuted(f"output {output.name} is read with shape {found}, and the program's has {expected}")
             different = got[output.name] != want[output.node]
             if different.any():
                 i, j = np.argwhere(different)[0]

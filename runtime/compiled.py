@@ -210,8 +210,9 @@ class Compiled:
     def _outputs_only(self) -> Structured:
         """The same, without computing what no output needs."""
         needed = [0] * self.d_model
-        for p in self.artifact.decoding:
-            needed[p.row : p.row + p.height] = [p.token + p.width] * p.height
+        for p in self.artifact.decoding:  # several outputs may be parts of the same rows
+            rows = slice(p.row, p.row + p.height)
+            needed[rows] = [max(width, p.token + p.width) for width in needed[rows]]
         return self._structured(needed)
 
     def _structured(self, needed: list[int] | None) -> Structured:

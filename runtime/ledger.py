@@ -10,7 +10,7 @@ from typing import Any
 
 from .. import constructions
 from ..compiler.errors import InputError
-from ..proofs_check import ahn_statements
+from ..proofs_check import ahn_statements, fu_statements
 from ..proofs_check.certificate import Certificate, Proved, Unknown, Verdict
 from ..proofs_check.claims import Outcome, Statement, decide, from_table, statements
 from . import atomic, ledger_page
@@ -19,7 +19,7 @@ from .progress import track
 from .subjects import all_subjects, describe
 
 #: Tables of statements of other papers: rows that `from_table` takes, such as `proofs_check.some_paper.STATEMENTS`.
-TABLES: tuple[Sequence[Any], ...] = (ahn_statements.as_rows(),)
+TABLES: tuple[Sequence[Any], ...] = (ahn_statements.as_rows(), fu_statements.STATEMENTS)
 
 #: The papers whose constructions are statements of the ledger.
 SOURCES = ("Giannou et al. 2024", "Ahn et al. 2023", "Fu et al. 2024", "Fu et al. 2023")

@@ -296,3 +296,38 @@ def test_explain_names_constants_and_the_formula(capsys) -> None:
     assert main(arguments) == 0
     text = capsys.readouterr().out
     assert "H ← H + 1/n Σ W_V H M (W_K H)ᵀ (W_Q H), M = diag(I_n, 0)" in text and "rows (d_model)" in text
+
+
+@hw.program
+def parts(A: hw.Matrix["n", "d"], y: hw.Vector["n"], Q: hw.Matrix["m", "d"]):
+    n, Z, r = hw.dim("n"), hw.vstack(A, Q), hw.vstack(y, hw.zeros("m"))
+    r = r - Z @ (Z[:n].T @ r[:n])
+    return {"a": -r[n:], "b": r[:n]}
+
+
+@pytest.mark.parametrize("arch", [hw.MASKED_ATTENTION, hw.LINEAR, hw.RELU_ATTENTION])
+def test_outputs_may_be_different_parts_of_the_same_rows(arch: hw.Architecture) -> None:
+    model = hw.compile(parts, dims={"n": 3, "d": 2, "m": 2}, arch=arch)
+    inputs = inputs_for(model)
+    same(model(**inputs), model.reference(**inputs))
+    same(model.run(inputs, dense=True), model.reference(**inputs))
+
+
+def test_what_is_read_outside_the_stream_or_beyond_a_matrix_is_refuted() -> None:
+    program, constants, dims = MODELS["masked attention"]
+    model = hw.compile(program, dims=dims, arch=hw.MASKED_ATTENTION, **constants)
+    (placed,) = model.artifact.decoding
+    for changes in ({"token": model.n_tokens}, {"width": 1}, {"height": 2}):
+        certificate = hw.verify(hw.Compiled(replace(model.artifact, decoding=(replace(placed, **changes),))))
+        assert isinstance(certificate["exact"], hw.Refuted) and not isinstance(certificate["identity"], hw.Proved)
+    layer = model.artifact.layers[0]
+    W_V = layer.heads[0].W_V
+    beyond = replace(W_V, blocks=tuple(replace(b, row=b.row + model.d_model) for b in W_V.blocks))
+    changed = replace(layer, heads=(replace(layer.heads[0], W_V=beyond),))
+    assert isinstance(hw.verify(hw.Compiled(replace(model.artifact, layers=(changed,) * 3)))["exact"], hw.Refuted)
+
+
+def test_heads_under_a_causal_mask_are_not_proved() -> None:
+    program, constants, dims = MODELS["masked attention"]
+    certificate = hw.verify(as_if(hw.compile(program, dims=dims, arch=hw.MASKED_ATTENTION, **constants), causal=True))
+    assert isinstance(certificate["exact"], hw.Unknown) and isinstance(certificate["identity"], hw.Unknown)
