@@ -24,6 +24,10 @@ _ROUNDS = 12
 _SPARE = 3
 
 
+#: No approximation is made coarser than this for a tolerance of the output: then it would be none.
+COARSEST = Fraction(1, 10)
+
+
 @dataclass(frozen=True)
 class Tolerances:
     """The errors that approximations were allowed, by the program's node; `default` for others. Callable."""
@@ -118,5 +122,5 @@ def _shared(graph: Graph, found: Lowered, before: Tolerances, tol: Fraction, wor
     for n, a in free.items():
         if weights[n] > 0:
             ratio = (a.units / (factor * weights[n])) ** 2
-            chosen[n] = Fraction(float(a.bound) * min(ratio, 1e3))
+            chosen[n] = min(Fraction(float(a.bound) * min(ratio, 1e3)), max(before(n), COARSEST))
     return Tolerances(before.default, chosen)

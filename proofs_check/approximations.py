@@ -204,6 +204,9 @@ def _check_product(units: Units, approximation: Approximation) -> Verdict:
     (a_lo, a_hi), (b_lo, b_hi) = approximation.domain
     if a_lo is None or a_hi is None or b_lo is None or b_hi is None:
         return Unknown("a factor is not bounded")
+    if not units.units:  # the tolerance is that large
+        largest = max(abs(a) for a in (a_lo, a_hi)) * max(abs(b) for b in (b_lo, b_hi))
+        return _verdict(largest, approximation.bound, ["no units: the product itself is as small"])
     along: dict[Fraction, _Single] = {}
     constant = Fraction(0)
     for unit in units.units:

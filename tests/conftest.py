@@ -17,7 +17,6 @@ from hypothesis import HealthCheck, settings
 
 import headwright as hw
 from headwright.compiler.graph import SYMMETRIC
-from headwright.constructions.parameters import REQUIRED
 
 _SLOW_IS_FINE = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
 
@@ -102,7 +101,7 @@ def _values(parameter: Any) -> list[Any]:
     positive = Fraction(1) if parameter.name in ("mu", "delta") else Fraction(1, 8)
     numbers = (Fraction(-1, 2), Fraction(-1, 4))
     return {
-        "count": [0, 2] if parameter.default is REQUIRED else [parameter.default],
+        "count": [parameter.default] if parameter.name == "k" else [0, 2],
         "positive": [positive],
         "nonnegative": [*([0] if parameter.default == 0 else []), Fraction(1, 4)],
         "rates": [Fraction(1, 8)],
