@@ -16,14 +16,14 @@ from . import carrying
 from .approximate.enclosure import above
 from .approximate.scalar_function import ScalarFunction
 from .bounding import Bounding
-from .dims import Shape
 from .entrywise import as_number, is_linear, number_near, of_one, parts, show
 from .errors import ArchitectureError
 from .fits import Fit, fit_function, fit_product, fit_scaled, gate, gated
-from .graph import Fact, Graph, Node, OutputSpec, Residual
+from .graph import Fact, Graph, Node
 from .lowered import Approximation, Lowered
 from .ops import OPS
 from .ranges import Range, Size, scaled, shape_of, smaller, up
+from .rewriting import Rewriting
 from .units import Units
 from .ways import Ways
 
@@ -37,16 +37,14 @@ def lower(graph: Graph, tolerance: Callable[[int], Fraction], bounds: Mapping[in
     return _Lowering(graph, tolerance, bounds or {}).run()
 
 
-class _Lowering:
+class _Lowering(Rewriting):
     def __init__(self, graph: Graph, tolerance: Callable[[int], Fraction], bounds: Mapping[int, Fraction]) -> None:
-        self.graph, self.tolerance, self.bounds = graph, tolerance, bounds
+        super().__init__(graph)
+        self.tolerance, self.bounds = tolerance, bounds
         self.sizes = graph.sizes
         self.ways = Ways(graph)
         self.bounding = Bounding(graph, self.ways)
         self.formulas, self.signs = self.ways.formulas, self.ways.signs
-        self.nodes: list[Node] = []
-        self.numbers: dict[Node, int] = {}
-        self.meaning: dict[int, int] = {}
         self.errors: dict[int, Size] = {}
         self.inside: list[Fact] = []  # of the lowered graph
         self.approximations: list[Approximation] = []
@@ -56,35 +54,10 @@ class _Lowering:
         for index in sorted(needed):
             self.bounding.bound(index)
             self.lower(index)
-        graph = self.graph
-        outputs = tuple(OutputSpec(o.name, self.meaning[o.node], o.shape) for o in graph.outputs)
-        inputs = tuple(replace(spec, node=self.meaning[spec.node]) for spec in graph.inputs)
-        labels = {self.meaning[i]: label for i, label in graph.labels.items() if i in self.meaning}
-        facts = tuple(replace(f, node=self.meaning[f.node]) for f in graph.facts if f.node in self.meaning)
-        lowered = Graph(
-            graph.name, tuple(self.nodes), inputs, outputs, graph.sizes, labels, facts, graph.single_output, self.residuals()
-        )
-        ideal = replace(graph, facts=(*graph.facts, *self.bounding.facts()))
-        return Lowered(lowered, ideal, self.meaning, self.errors, tuple(self.approximations), tuple(self.inside))
-
-    def residuals(self) -> tuple[Residual, ...]:
-        out = []
-        for r in self.graph.residuals:
-            if all(i in self.meaning for i in (r.solution, *r.roots, *r.squares, *r.ones)):
-                roots, squares, ones = (tuple(map(self.meaning.__getitem__, k)) for k in (r.roots, r.squares, r.ones))
-                out.append(replace(r, solution=self.meaning[r.solution], roots=roots, squares=squares, ones=ones))
-        return tuple(out)
+        ideal = replace(self.graph, facts=(*self.graph.facts, *self.bounding.facts()))
+        return Lowered(self.rewritten(), ideal, self.meaning, self.errors, tuple(self.approximations), tuple(self.inside))
 
     # -- nodes ---------------------------------------------------------------------------------------------
-
-    def put(self, node: Node) -> int:
-        if node not in self.numbers:
-            self.numbers[node] = len(self.nodes)
-            self.nodes.append(node)
-        return self.numbers[node]
-
-    def made(self, op: str, args: tuple[int, ...], attr: object, shape: Shape, like: int) -> int:
-        return self.put(Node(op, args, attr, shape, self.graph.nodes[like].where))
 
     def lower(self, index: int) -> None:
         node = self.graph.nodes[index]
@@ -96,7 +69,7 @@ class _Lowering:
         factors = [self.bounding.trusted(a) for a in node.args] if node.op == "matmul" and any(e.entry for e in errors) else []
         error = self.of_solution(index, carrying.carried(node, shape_of(node, self.sizes), errors, factors))
         self.errors[index] = error if gram is None else carrying.symmetrised(error)
-        self.meaning[index] = self.put(replace(node, args=tuple(self.meaning[a] for a in node.args))) if gram is None else gram
+        self.meaning[index] = self.kept(index) if gram is None else gram
 
     def of_solution(self, index: int, error: Size) -> Size:
         """The smaller error that follows where the program states what it solves: errors do not pile up along an iteration."""
@@ -205,14 +178,6 @@ class _Lowering:
         args = (self.meaning[source], self.meaning[sign])
         terms = [(self.units(index, gate(Fraction(up(reach)), signs=True), args), slope), (self.meaning[sign], offset)]
         return [self.number(index, x, c) for x, c in terms if c]
-
-    def ones(self, index: int) -> int:
-        rows, cols = self.graph.nodes[index].shape
-        column = self.made("ones", (), None, (rows, 1), index)
-        if cols == 1:
-            return column
-        row = self.made("transpose", (self.made("ones", (), None, (cols, 1), index),), None, (1, cols), index)
-        return self.made("matmul", (column, row), None, (rows, cols), index)
 
     def lower_function(self, index: int, node: Node, function: object, source: int) -> None:
         self.meaning[index], self.errors[index] = self.fitted(index, node, function, source, None)

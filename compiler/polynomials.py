@@ -5,19 +5,18 @@ A bilinear gate has u · v in one unit, squared ReLUs in four. Functions that ar
 
 from __future__ import annotations
 
-from dataclasses import replace
 from fractions import Fraction
 
 import sympy
 
 from . import carrying
 from .approximate.scalar_function import ScalarFunction, Z
-from .dims import Shape
 from .errors import ArchitectureError
-from .graph import Graph, Node, OutputSpec, live_nodes
+from .graph import Graph, Node, live_nodes
 from .lowered import Approximation, Lowered
 from .ops import OPS
 from .pointwise import function_text
+from .rewriting import Rewriting
 from .tolerances import Tolerances
 from .units import Units, product_units, square_units
 
@@ -33,50 +32,31 @@ def lower_exactly(graph: Graph, kind: str) -> Lowered:
     return _Lowering(graph, kind).run()
 
 
-class _Lowering:
+class _Lowering(Rewriting):
     def __init__(self, graph: Graph, kind: str) -> None:
-        self.graph, self.kind = graph, kind
-        self.nodes: list[Node] = []
-        self.numbers: dict[Node, int] = {}
-        self.meaning: dict[int, int] = {}
+        super().__init__(graph)
+        self.kind = kind
         self.made_for: list[Approximation] = []
 
     def run(self) -> Lowered:
-        graph = self.graph
-        needed = set(live_nodes(graph)) | {spec.node for spec in graph.inputs}
+        needed = set(live_nodes(self.graph)) | {spec.node for spec in self.graph.inputs}
         for index in sorted(needed):
-            node = graph.nodes[index]
-            if OPS[node.op].role == "positionwise":
-                self.meaning[index] = self.lower(index, node)
-            else:
-                self.meaning[index] = self.put(replace(node, args=tuple(self.meaning[a] for a in node.args)))
-        outputs = tuple(OutputSpec(o.name, self.meaning[o.node], o.shape) for o in graph.outputs)
-        inputs = tuple(replace(spec, node=self.meaning[spec.node]) for spec in graph.inputs)
-        labels = {self.meaning[i]: label for i, label in graph.labels.items() if i in self.meaning}
-        facts = tuple(replace(f, node=self.meaning[f.node]) for f in graph.facts if f.node in self.meaning)
-        lowered = Graph(graph.name, tuple(self.nodes), inputs, outputs, graph.sizes, labels, facts, graph.single_output)
+            node = self.graph.nodes[index]
+            positionwise = OPS[node.op].role == "positionwise"
+            self.meaning[index] = self.lower(index, node) if positionwise else self.kept(index)
         errors = dict.fromkeys(self.meaning, carrying.NONE)
-        return Lowered(lowered, graph, self.meaning, errors, tuple(self.made_for))
-
-    def put(self, node: Node) -> int:
-        if node not in self.numbers:
-            self.numbers[node] = len(self.nodes)
-            self.nodes.append(node)
-        return self.numbers[node]
-
-    def made(self, op: str, args: tuple[int, ...], attr: object, shape: Shape, like: Node) -> int:
-        return self.put(Node(op, args, attr, shape, like.where))
+        return Lowered(self.rewritten(), self.graph, self.meaning, errors, tuple(self.made_for))
 
     def lower(self, index: int, node: Node) -> int:
         if node.op == "pointwise":
             return self.polynomial(index, node)
         args = tuple(self.meaning[arg] for arg in node.args)
         if node.op == "diag":
-            args = (*args, self.made("eye", (), None, node.shape, node))
+            args = (*args, self.made("eye", (), None, node.shape, index))
         return self.units(index, product_units(self.kind), args, node, "u*v")
 
     def units(self, index: int, units: Units, args: tuple[int, ...], node: Node, expression: str) -> int:
-        made = self.made("units", args, units, node.shape, node)
+        made = self.made("units", args, units, node.shape, index)
         text = OPS[node.op].show([self.graph.describe(arg) for arg in node.args], node)
         domain = ((None, None),) * len(args)
         self.made_for.append(
@@ -93,10 +73,10 @@ class _Lowering:
         for degree, c in enumerate(coefficients):
             if not c:
                 continue
-            term = self.ones(node) if degree == 0 else self.power(index, degree, powers, node)
-            term = term if c == 1 else self.made("scale", (term,), c, node.shape, node)
-            total = term if total is None else self.made("add", (total, term), None, node.shape, node)
-        return self.made("scale", (z,), Fraction(0), node.shape, node) if total is None else total
+            term = self.ones(index) if degree == 0 else self.power(index, degree, powers, node)
+            term = term if c == 1 else self.made("scale", (term,), c, node.shape, index)
+            total = term if total is None else self.made("add", (total, term), None, node.shape, index)
+        return self.made("scale", (z,), Fraction(0), node.shape, index) if total is None else total
 
     def power(self, index: int, degree: int, powers: dict[int, int], node: Node) -> int:
         if degree not in powers:
@@ -106,14 +86,6 @@ class _Lowering:
             units = square_units(self.kind) if same else product_units(self.kind)
             powers[degree] = self.units(index, units, (a,) if same else (a, b), node, "u**2" if same else "u*v")
         return powers[degree]
-
-    def ones(self, node: Node) -> int:
-        rows, cols = node.shape
-        column = self.made("ones", (), None, (rows, 1), node)
-        if cols == 1:
-            return column
-        row = self.made("transpose", (self.made("ones", (), None, (cols, 1), node),), None, (1, cols), node)
-        return self.made("matmul", (column, row), None, (rows, cols), node)
 
     def coefficients(self, index: int, node: Node) -> list[Fraction]:
         function = node.attr.function

@@ -331,3 +331,14 @@ def test_heads_under_a_causal_mask_are_not_proved() -> None:
     program, constants, dims = MODELS["masked attention"]
     certificate = hw.verify(as_if(hw.compile(program, dims=dims, arch=hw.MASKED_ATTENTION, **constants), causal=True))
     assert isinstance(certificate["exact"], hw.Unknown) and isinstance(certificate["identity"], hw.Unknown)
+
+
+def test_claims_about_solutions_survive_where_products_are_exact_units() -> None:
+    @hw.program
+    def weighted(A: hw.Matrix["n", "d"], y: hw.Vector["n"], u: hw.Vector["n"]):
+        w = hw.solve(A.T @ A, A.T @ y, spectrum=(0.5, 2.0), tol=1e-2)
+        return {"w": w, "z": u * (A @ w)}
+
+    for arch in (hw.GATED, hw.SQUARED):
+        certificate = hw.verify(hw.compile(weighted, dims={"n": 4, "d": 2}, arch=arch))
+        assert isinstance(certificate["residual"], hw.Proved), str(certificate)
