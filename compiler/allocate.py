@@ -200,11 +200,11 @@ class _Allocation:
         ]
         args = tuple(tuple((self.ref(c), factor) for factor, c in form) for form in local.args)
         bias = None if local.bias is None else self.ref(local.bias[0][1])
-        slot = min(dead)[2] if dead else self.new_slot(copy)
-        if dead and min(dead)[0] and local.units == SUM:  # what the slot holds now is a term of the sum, perhaps
+        read_now, _, slot = min(dead) if dead else (False, 0, self.new_slot(copy))
+        if read_now and local.units == SUM:  # what the slot holds now is a term of the sum, perhaps
             args = (_plus(args[0], Ref(slot), Fraction(-1)),)
         elif dead:
-            self.erase_by_units(slot, number if min(dead)[0] else number - 1)
+            self.erase_by_units(slot, number if read_now else number - 1)
         if local.units != SUM or args[0]:
             self.units[number - 1].append(SlotUnits(slot, args, bias, local.units))
         self.occupy(slot, copy)

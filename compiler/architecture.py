@@ -98,8 +98,6 @@ def check_legal(graph: Graph, architecture: Architecture) -> None:
     bad = [index for index in live if OPS[graph.nodes[index].op].role == "positionwise"]
     if not bad or architecture.ffn is not None:
         return
-    node = graph.nodes[bad[0]]
-    what = OPS[node.op].show([graph.label(arg) for arg in node.args], node)
     rule = (
         "linear attention alone computes M(H Hᵀ) H, which is linear in every token's own column: "
         "no product or nonlinear function of a token's own rows exists"
@@ -107,8 +105,7 @@ def check_legal(graph: Graph, architecture: Architecture) -> None:
     if architecture.attention != "linear":
         rule = "the compiler makes functions of a token's own rows with the feed-forward part"
     fix = "choose an architecture with a feed-forward part, such as hw.LINEAR"
-    what = f"{graph.name}: {what} needs a feed-forward part{_also(graph, bad)}"
-    raise ArchitectureError(what, where=node.where, rule=rule, fix=fix)
+    raise _refusal(graph, bad, " needs a feed-forward part", rule, fix)
 
 
 _CAUSAL = (
@@ -154,11 +151,12 @@ def _check_dimensions(graph: Graph, architecture: Architecture) -> None:
 def _refuse_products(graph: Graph, live: list[int], rule: str, fix: str) -> None:
     bad = [index for index in live if graph.nodes[index].op == "matmul"]
     if bad:
-        node = graph.nodes[bad[0]]
-        what = OPS[node.op].show([graph.label(arg) for arg in node.args], node)
-        raise ArchitectureError(f"{graph.name}: {what}{_also(graph, bad)}", where=node.where, rule=rule, fix=fix)
+        raise _refusal(graph, bad, "", rule, fix)
 
 
-def _also(graph: Graph, bad: list[int]) -> str:
-    where = graph.nodes[bad[0]].where
-    return "".join(f"\n  also at {graph.nodes[i].where}" for i in bad[1:4] if graph.nodes[i].where != where)
+def _refusal(graph: Graph, bad: list[int], lacks: str, rule: str, fix: str) -> ArchitectureError:
+    """The error for the first of the nodes, with the lines of the next few."""
+    node = graph.nodes[bad[0]]
+    what = OPS[node.op].show([graph.label(arg) for arg in node.args], node)
+    also = "".join(f"\n  also at {graph.nodes[i].where}" for i in bad[1:4] if graph.nodes[i].where != node.where)
+    return ArchitectureError(f"{graph.name}: {what}{lacks}{also}", where=node.where, rule=rule, fix=fix)

@@ -33,6 +33,11 @@ class Constant:
         array = self.array()
         return self.shape[0] == self.shape[1] and bool((array == array.T).all())
 
+    @property
+    def rows(self) -> tuple[tuple[Fraction, ...], ...]:
+        """The entries as Fractions, row by row."""
+        return tuple(tuple(map(Fraction, row)) for row in self.array().tolist())
+
     def array(self) -> np.ndarray:
         out = np.empty(self.shape, dtype=object)
         out[...] = np.array(self.entries, dtype=object).reshape(self.shape)

@@ -366,7 +366,7 @@ def folded_constants(plan: Plan) -> dict[Fold, Matrix]:
     for atom in plan.folded:
         leaf = plan.values[atom].leaf
         assert leaf is not None
-        rows = tuple(tuple(map(Fraction, row)) for row in plan.graph.nodes[leaf.node].attr.array().tolist())
+        rows = plan.graph.nodes[leaf.node].attr.rows
         found[atom, False], found[atom, True] = rows, tuple(zip(*rows, strict=True))
     return found
 

@@ -82,7 +82,7 @@ class Values:
         total = self.algebra.substitute(total, self.linear.get)
         level = self.level_of_units(total)
         while level > 1:  # a sum of the same layer cannot be read yet, but what it is the sum of
-            late = {a: self.values[a].args[0] for a in total.letters() if self.values[a].units == SUM and self.late(a, level)}
+            late = {a: self.values[a].args[0] for a in total.letters() if self.is_late(a, level)}
             earlier = self.algebra.substitute(total, late.get)
             if self.level_of_units(earlier) >= level:
                 break
@@ -93,13 +93,17 @@ class Values:
         self.known[(poly.shape, frozenset(poly.terms.items()))] = atom
         return atom
 
-    def late(self, atom: int, level: int) -> bool:
-        """Whether units of the layer `level`, and none before, can read the value."""
-        return self.values[atom].level + (self.values[atom].units is not None) >= level
+    def is_late(self, atom: int, level: int) -> bool:
+        """Whether the value is a sum of units that no units before those of the layer `level` can read."""
+        return self.values[atom].units == SUM and self.read_by_units(atom) >= level
+
+    def read_by_units(self, atom: int) -> int:
+        """The first layer whose units can read the value: what attention of the layer wrote, or units before it."""
+        return self.values[atom].level + (self.values[atom].units is not None)
 
     def level_of_units(self, poly: Poly) -> int:
-        """The first layer whose units can read all letters: what attention of the layer wrote, or units before it."""
-        return max([1, *(self.values[a].level + (self.values[a].units is not None) for a in poly.letters())])
+        """The first layer whose units can read all letters."""
+        return max([1, *map(self.read_by_units, poly.letters())])
 
     def new_value(self, poly: Poly, level: int, name: str, node: int | None, where: Location | None) -> int:
         words = sorted(poly.terms, key=lambda word: (-len(word), word))

@@ -15,12 +15,12 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
-import sympy
 
 from ..compiler.architecture import MASKED, MASKED_ATTENTION
 from ..compiler.errors import CompileError, ConventionWarning
 from ..compiler.program import Matrix, Vector, dim, program, vstack, zeros
 from ..proofs_check.ahn_descent import optimal_gd_plus_plus
+from ..proofs_check.ahn_optimum import inverse as exact_inverse
 from .claims import AHN, PaperClaim
 from .parameters import STEPS, Parameter, as_sequence, exact_matrix, size
 from .registry import Construction, Variant
@@ -167,8 +167,7 @@ def inverse(name: str, sigma: Any, d: int) -> np.ndarray:
 def inverted(matrix: np.ndarray) -> np.ndarray:
     """The inverse of a matrix of Fractions: exact where its entries are short, else rounded to floats."""
     if all(c.denominator.bit_length() + c.numerator.bit_length() <= 40 for c in matrix.ravel()):
-        exact = sympy.Matrix(matrix.shape[0], matrix.shape[0], [sympy.Rational(c) for c in matrix.ravel()]).inv()
-        return np.array([Fraction(int(c.p), int(c.q)) for c in exact], dtype=object).reshape(matrix.shape)
+        return exact_inverse(matrix)
     rounded = np.linalg.inv(matrix.astype(float))
     symmetric: np.ndarray = np.vectorize(Fraction, otypes=[object])((rounded + rounded.T) / 2)
     return symmetric

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from . import fu_claims as claims
 from . import fu_iteration as iteration
@@ -190,9 +189,3 @@ STATEMENTS = (
         iteration.check_asymmetry_doubles,
     ),
 )
-
-
-def as_rows() -> tuple[dict[str, Any], ...]:
-    """The table as rows of the ledger."""
-    names = ("source", "number", "title", "statement", "verdict", "corrected", "evidence", "check", "second")
-    return tuple({name: getattr(statement, name) for name in names} for statement in STATEMENTS)

@@ -101,7 +101,7 @@ class _Proof:
         if spec.op == "ones":
             return self.column_of_ones(spec.shape[0])
         if spec.op == "constant":
-            return self.constant(tuple(map(tuple, spec.attr.array().tolist())), spec.shape, node)
+            return self.constant(spec.attr.rows, spec.shape, node)
         return self.algebra.atom(self.leaf_atom(node))
 
     def constant(self, rows: Matrix, shape: Shape, node: int | None = None) -> Poly:

@@ -271,7 +271,7 @@ def _constant_names(artifact: Artifact, block: Block) -> tuple[str, str]:
     """The program's name for a matrix in the weights, and for its transpose."""
     for index, node in enumerate(artifact.graph.nodes):
         if node.op == "constant":
-            rows = tuple(map(tuple, node.attr.array().tolist()))
+            rows = node.attr.rows
             name = artifact.graph.labels.get(index, f"C{index}")
             if rows == block.matrix:
                 return name, name if node.attr.symmetric else f"{name}ᵀ"

@@ -18,7 +18,7 @@ from .api import verify as verify_model
 from .progress import track
 from .subjects import all_subjects, describe
 
-#: Tables of statements of other papers: rows that `from_table` takes, such as `proofs_check.some_paper.STATEMENTS`.
+#: Tables of statements of other papers: rows that `from_table` takes.
 TABLES: tuple[Sequence[Any], ...] = (ahn_statements.as_rows(), fu_statements.STATEMENTS)
 
 #: The papers whose constructions are statements of the ledger.

@@ -67,10 +67,15 @@ class FeedForward(nn.Module):
         self.W_3 = None if W_3 is None else nn.Parameter(torch.tensor(W_3, dtype=dtype))  # (m, D)
 
     def forward(self, H: Tensor) -> Tensor:
-        units = self.W_1 @ H if self.W_3 is not None else torch.relu(self.W_1 @ H)
-        if self.W_3 is not None:
-            units = units * (self.W_3 @ H)
-        return self.W_2 @ (units**2 if self.kind == "relu2" else units)  # (…, D, N)
+        gate = None if self.W_3 is None else self.W_3 @ H
+        return self.W_2 @ activate_units(self.W_1 @ H, self.kind, gate)  # (…, D, N)
+
+
+def activate_units(units: Tensor, kind: str, gate: Tensor | None) -> Tensor:
+    """What a feed-forward part makes of W_1 H, with W_3 H as the gate where it has one."""
+    if gate is not None:
+        return units * gate
+    return torch.relu(units) ** 2 if kind == "relu2" else torch.relu(units)
 
 
 class Layer(nn.Module):

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from ..compiler.weights import Block, FeedForwardWeights, LayerWeights
-from .model import Attention, activate
+from .model import Attention, activate, activate_units
 from .widths import computed_widths, merged, restricted, writes
 
 
@@ -108,7 +108,7 @@ class Structured(nn.Module):
     ) -> None:
         super().__init__()
         self.d_model, self.n_tokens = d_model, n_tokens
-        self.attention, self.ffn = attention or Attention(), ffn
+        self.attention, self.ffn = attention or Attention(), ffn or "relu"
         self.keys = n_tokens if self.attention.keys is None else self.attention.keys
         self.by_scores = self.attention.kind != "linear" or self.attention.causal  # Kᵀ Q is formed, a matrix of tokens
         full = [n_tokens] * d_model
@@ -214,7 +214,8 @@ class Structured(nn.Module):
         update = rows.new_zeros((*rows.shape[:-2], second.shape[0], ffn.width))
         for start in range(0, first.shape[0], units):
             part = slice(start, start + units)
-            update = update + second[:, part] @ self._units(first[part] @ rows, None if gate is None else gate[part] @ rows)
+            gated = None if gate is None else gate[part] @ rows
+            update = update + second[:, part] @ activate_units(first[part] @ rows, self.ffn, gated)
         new = list(groups)
         for target in ffn.targets:
             old = new[target.group]
@@ -224,11 +225,6 @@ class Structured(nn.Module):
                 added = nn.functional.pad(added, (0, 0, target.low, below))
             new[target.group] = _widen(old, ffn.width) + _widen(added, old.shape[-1])
         return new
-
-    def _units(self, first: Tensor, gate: Tensor | None) -> Tensor:
-        if gate is not None:
-            return first * gate
-        return torch.relu(first) ** 2 if self.ffn == "relu2" else torch.relu(first)
 
     def _gather(self, groups: list[Tensor], gather: _Gather) -> Tensor:
         """The linear forms of a head's V, K or Q as one matrix (without `scale`)."""

@@ -28,9 +28,9 @@ from headwright.proofs_check.fu_model import (
     short_network,
     width,
 )
-from headwright.proofs_check.fu_statements import STATEMENTS, as_rows
+from headwright.proofs_check.fu_statements import STATEMENTS
 
-ROWS = from_table(as_rows())
+ROWS = from_table(STATEMENTS)
 
 
 @pytest.mark.parametrize("row", ROWS, ids=[f"{row.number}: {row.title}" for row in ROWS])
