@@ -51,7 +51,9 @@ class Rows:
 
     def proven(self, chosen: Plan, rows: int) -> tuple[Proven, ...]:
         """The statements about a model of the chosen plan with so many rows."""
-        found = []
+        found: list[Proven] = []
+        if not self.bounds:
+            return ()
         number = next(i for i, plan in enumerate(self.plans) if plan is chosen)
         if number in self.bounds:
             bound = self.bounds[number]

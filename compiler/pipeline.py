@@ -113,8 +113,9 @@ def compile_graph(
         check_graph(graph)
     machine = Machine.of(architecture)
     look_through = ("minor",) if optimize == "balanced" else ("all", "minor")
-    several = (graph, look_through, machine.keys is None and cuts_inputs(graph), machine.by_units)
-    plans = list(distinct_plans(*several))
+    several = (graph, look_through, machine.keys is None and cuts_inputs(graph))
+    sums = ("attention", "scaled", "units") if machine.by_units else ("attention",)
+    plans = list(distinct_plans(*several, sums))
     if GOALS[optimize][0] == "depth":
         fewest = min(map(depth_of, plans))
         plans = [plan for plan in plans if depth_of(plan) == fewest]
@@ -124,14 +125,17 @@ def compile_graph(
     def seconds_left() -> float | None:
         return None if time_limit is None else time_limit - (perf_counter() - begun)
 
-    finished = True
-    for scheduled, habits in candidates(plans, machine, trial):
-        if trial.best is not None and (left := seconds_left()) is not None and left < 0:
-            finished = False
-            break
-        trial.lay_out(scheduled, habits)
+    def try_all(several: Iterator[tuple[Schedule, Habits]]) -> bool:
+        """Lays candidates out until the time is over; whether all were tried."""
+        for scheduled, habits in several:
+            if trial.best is not None and (left := seconds_left()) is not None and left < 0:
+                return False
+            trial.lay_out(scheduled, habits)
+        return True
+
+    finished = try_all(candidates(plans, machine, trial))
     if trial.best is None:  # of the few choices for a long program none can be laid out: the first of the others that can
-        plans += distinct_plans(*several, few=0)
+        plans += distinct_plans(*several, sums, few=0)
         any(trial.lay_out(*candidate) for candidate in candidates(plans, machine, trial, few=False))
     exact = Rows(plans, note="only optimize='depth' and 'width' use one")
     if lowered is not None:
@@ -141,11 +145,17 @@ def compile_graph(
     elif optimize in ("depth", "width"):
         best, deep = trial.chosen, optimize == "width"
         exact = fewest_rows(plans, best.plan, best.costs()["rows"], deep, trial.lay_out_all, seconds_left)
+    finished = finished and exact.finished
+    if lowered is None and architecture.plain and architecture.ffn == "relu" and optimize in ("heads", "width"):
+        alone, helped = trial.chosen, sorted(distinct_plans(*several, ("scaled",)), key=words_of)
+        finished = try_all(candidates(helped, HELPED, trial)) and finished
+        if exact.engine and trial.chosen is not alone:
+            exact = Rows((), note="it does not know layouts whose rows are cleared and copied by feed-forward units")
     best = trial.chosen
     check_range(graph, best)
     proven = exact.proven(best.plan, best.costs()["rows"])
     proven += heads_proven(best) if architecture.attention == "linear" else ()
-    search = Search(optimize, trial.tried, finished and exact.finished, exact.engine, exact.note, proven)
+    search = Search(optimize, trial.tried, finished, exact.engine, exact.note, proven)
     return replace(emit(graph, architecture, best), search=search, lowered=lowered)
 
 
@@ -168,6 +178,9 @@ class Machine:
 
 #: Eq. (3.1).
 PLAIN = Machine(None, False, True)
+
+#: Eq. (3.1), with rows cleared and copied by the feed-forward part too.
+HELPED = Machine(None, True, True)
 
 
 @dataclass
@@ -262,14 +275,13 @@ def cuts_inputs(graph: Graph) -> bool:
 
 
 def distinct_plans(
-    graph: Graph, look_through: tuple[str, ...], apart: bool = False, by_units: bool = False, few: int = LONG
+    graph: Graph, look_through: tuple[str, ...], apart: bool = False, sums: tuple[str, ...] = ("attention",), few: int = LONG
 ) -> Iterator[Plan]:
-    """Every selection worth trying; see `Choices`. apart: also with the first rows of stacks encoded alone. by_units: also
-    with copies of rows made by units. few: of programs with more nodes, only some choices; 0: all of any."""
+    """Every selection worth trying; see `Choices`. apart: also with the first rows of stacks encoded alone. sums: what may
+    add copies of rows. few: of programs with more nodes, only some choices; 0: all of any."""
     seen = set()
     fold = (False, True) if any(graph.nodes[index].op == "constant" for index in live_nodes(graph)) else (False,)
     alone = (False, True) if apart else (False,)
-    sums = ("attention", "scaled", "units") if by_units else ("attention",)
     choices = product(("shared", "named", "either", "carried"), (True, False), look_through, (3, 2), fold, alone, sums)
     if few and len(live_nodes(graph)) > few:  # one way of each kind: the others differ by little and cost much here
         choices = product(("shared", "named", "carried"), (True,), look_through[-1:], (3,), fold, alone, sums)
