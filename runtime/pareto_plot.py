@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .pages import power, scientific
 from .pareto import Point, Report, subjects
-from .pareto_report import power, scientific
 from .plots import load_matplotlib, save_figure
 
 if TYPE_CHECKING:
