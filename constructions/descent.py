@@ -37,6 +37,9 @@ NAME = "gd_plus_plus"
 #: A search for better numbers starts where the rule is at most so far from the tolerance: it gains no more than this.
 _GAIN = 32
 
+#: The residual has up to 2^layers maxima, and the search looks at all of them: in a second up to here.
+_DEEPEST = 10
+
 #: Exponents 2q of the norms of the residual that the search makes smaller one after the other: the last is nearly its maximum.
 _NORMS = (4, 16, 64)
 
@@ -58,7 +61,8 @@ def plan_descent(interval: Interval) -> DescentPlan:
         steps.append(_rule(proved[-1].range.lo, proved[-1].range.hi))
         proved.append(proved[-1].stepped(*steps[-1]))
     fewer = len(steps) - 1
-    if fewer >= layers_needed(interval.lower, interval.upper, interval.tol) and proved[-2].bound <= _GAIN * interval.tol:
+    worth = 1 < fewer <= _DEEPEST and proved[-2].bound <= _GAIN * interval.tol
+    if worth and fewer >= layers_needed(interval.lower, interval.upper, interval.tol):
         better = _refined(interval, fewer)
         if better is not None:
             return better
@@ -138,7 +142,8 @@ def _smallest(numbers: np.ndarray, points: np.ndarray, enough: float) -> np.ndar
             relative = slopes * numbers / largest
             gradient, curvature = (weights * scaled) @ relative, (2 * q - 1) * (relative.T * weights) @ relative
             for _ in range(8):
-                step = -np.linalg.solve(curvature + damping * np.diag(np.diag(curvature)), gradient)
+                damped = curvature + damping * np.diag(np.diag(curvature) + 1e-12 * np.trace(curvature))
+                step = -np.linalg.solve(damped, gradient)
                 following = numbers * (1 + step / max(1.0, 2 * np.abs(step).max()))
                 new_values, new_slopes = _residuals(following, points)
                 new_norm = _norm(new_values, q)
@@ -193,7 +198,7 @@ def _interval(A: Any, spectrum: Any, tol: Any) -> tuple[Interval, DescentPlan]:
     interval = check_interval(NAME, spectrum, tol)
     fix = "compile for a spectrum that contains the eigenvalues of AᵀA, or rescale A"
     states(A.T @ A, within=(float(interval.lower), float(interval.upper)), closed=True, zero=True, fix=fix)
-    warn_below_floor(NAME, interval, 0.5)
+    warn_below_floor(NAME, interval, growth=1 / 32)
     return interval, plan_descent(interval)
 
 
