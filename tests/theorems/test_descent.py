@@ -59,7 +59,7 @@ def residual_at(steps: tuple[tuple[Fraction, Fraction], ...], point: Fraction) -
 @pytest.mark.filterwarnings("ignore::headwright.PrecisionWarning")
 @pytest.mark.parametrize(("kappa", "tol", "layers"), CELLS)
 def test_the_depth_table_one_head_and_d_plus_1_rows(kappa: float, tol: float, layers: int) -> None:
-    """At most two layers above what any linear attention needs; the residual is that of the weights, from outside, in 77 digits."""
+    """At most two layers above what any linear attention needs; the residual is that of the weights, in 77 digits."""
     model = compiled(kappa, tol)
     assert (model.depth, model.max_heads, model.d_model) == (layers, 1, D + 1)
     assert 0 <= layers - layers_needed(1 / kappa, 1.0, tol) <= 2
