@@ -273,10 +273,13 @@ _PLUS_PLUS = PaperClaim(
     heads="1",
     rows="d + 1",
 )
-_INTERVAL = replace(
-    _PLUS_PLUS,
+_INTERVAL = PaperClaim(
+    "ours",
+    "GD++ for a spectral interval",
+    "the fewest layers for which the residual is proved to be within tol",
+    heads="1",
+    rows="d + 1",
     error="‖I − SX‖₂ ≤ tol on the spectral interval",
-    corrected="such steps, with numbers from the spectral interval: our derivation",
 )
 _OPTIMAL = PaperClaim(
     AHN, "Theorem 1", "a global optimum of the in-context loss for one layer", depth="1", heads="1", rows="d + 1"
@@ -346,8 +349,8 @@ CONSTRUCTIONS = (
             Parameter("b", "numbers", "B_i = b_i I, one for every layer; the last may be left out", default=None),
             Parameter("sigma", "covariance", "covariance Σ of the features: a matrix, its diagonal, or a number times I", None),
             Parameter("layers", "count", "without a and b: the best known ones for n and d", None, low=1, high=3),
-            Parameter("spectrum", "interval", "instead of all these: (l, u) that holds the nonzero eigenvalues of AᵀA", None),
-            Parameter("tol", "tolerance", "beside spectrum: bound of ‖I − SX‖₂, so of the error relative to ‖w‖", None),
+            Parameter("spectrum", "interval", "(l, u) with the nonzero eigenvalues of AᵀA, which a, b follow from; Σ = I", None),
+            Parameter("tol", "tolerance", "with spectrum: bound of ‖I − SX‖₂, so of the error relative to ‖w‖", None),
         ),
         _plus_plus,
         needs=_plus_plus_needs,
