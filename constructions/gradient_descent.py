@@ -349,7 +349,7 @@ CONSTRUCTIONS = (
             Parameter("b", "numbers", "B_i = b_i I, one for every layer; the last may be left out", default=None),
             Parameter("sigma", "covariance", "covariance Σ of the features: a matrix, its diagonal, or a number times I", None),
             Parameter("layers", "count", "without a and b: the best known ones for n and d", None, low=1, high=3),
-            Parameter("spectrum", "interval", "(l, u) with the nonzero eigenvalues of AᵀA, which a, b follow from; Σ = I", None),
+            Parameter("spectrum", "interval", "(l, u) with the nonzero eigenvalues of AᵀA: gives a and b, with Σ = I", None),
             Parameter("tol", "tolerance", "with spectrum: bound of ‖I − SX‖₂, so of the error relative to ‖w‖", None),
         ),
         _plus_plus,
