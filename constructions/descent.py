@@ -97,7 +97,7 @@ def _refined(interval: Interval, layers: int) -> DescentPlan | None:
         steps = tuple(zip(given[:layers], [*given[layers:], Fraction(0)], strict=True))
         try:
             bound = bound_of_descent(steps, interval.lower, interval.upper, interval.tol)
-        except (ValueError, OverflowError):
+        except ValueError:
             continue
         if bound.reached is None:
             return DescentPlan(steps, bound.bound)

@@ -20,7 +20,7 @@ from .ranges import Interval, image
 Steps: TypeAlias = tuple[tuple[Fraction, Fraction], ...]
 
 #: Cells that are looked at before the search for a bound gives up.
-MOST_CELLS = 1_000_000
+MOST_CELLS = 200_000
 
 
 @dataclass(frozen=True)
@@ -57,19 +57,21 @@ def product_of_factors(steps: Steps, lower: Fraction, upper: Fraction) -> Fracti
 def bound_of_descent(steps: Steps, lower: Fraction, upper: Fraction, tol: Fraction) -> DescentBound:
     """A bound of at most tol, or a point where the residual exceeds it.
 
-    Raises ValueError for numbers a, γ < 0, and OverflowError where `MOST_CELLS` cells do not decide.
+    Raises ValueError for numbers a, γ < 0, an interval that is not above 0, and where `MOST_CELLS` cells do not decide.
     """
     bound = product_of_factors(steps, lower, upper)
     if bound <= tol:
         return DescentBound(bound, "extrema of every factor, rational arithmetic")
     if any(a < 0 or gamma < 0 for a, gamma in steps):
         raise ValueError("a step has the wrong sign")
+    if not 0 < lower <= upper:
+        raise ValueError(f"the interval is [{lower}, {upper}]")
     point = _Fixed(steps, lower, upper, tol)
     cells, seen, largest, reached = _octaves(point.fixed(lower), point.fixed(upper)), 0, 0, 0
     while len(cells):
         seen += len(cells)
         if seen > MOST_CELLS:
-            raise OverflowError(f"{MOST_CELLS} cells do not decide whether the residual stays below its tolerance")
+            raise ValueError(f"{MOST_CELLS} cells do not decide whether the residual stays below its tolerance")
         least, most = point.residuals(cells[:, 0], cells[:, 1])
         reached = max([reached, *least.tolist()])
         if reached > point.tol:

@@ -172,6 +172,7 @@ def test_another_number_or_a_smaller_tolerance_is_refuted() -> None:
     for bent in ((a + Fraction(1, 10**12), gamma), (a, gamma + Fraction(1, 10**12))):
         assert isinstance(check_residual(graph, replace(claim, descent=(bent, *others))), hw.Refuted)
     assert isinstance(check_residual(graph, replace(claim, upper=2 * claim.upper)), hw.Refuted)
+    assert isinstance(check_residual(graph, replace(claim, lower=Fraction(0))), hw.Unknown)
     assert degree_of_descent(claim.descent) == (3**3 - 1) // 2
 
 
