@@ -15,7 +15,7 @@ All of these hold for every size, so an equality of canonical forms is a proof f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from math import prod
@@ -205,12 +205,16 @@ class Algebra:
     def _collect(self, shape: Shape, terms: Iterator[tuple[Word, Fraction]]) -> Poly:
         out: dict[Word, Fraction] = {}
         for word, coefficient in terms:
-            out[word] = out.get(word, Fraction(0)) + coefficient
+            out[word] = out[word] + coefficient if word in out else coefficient
         return Poly(shape, {word: c for word, c in out.items() if c})
 
     def add(self, a: Poly, b: Poly) -> Poly:
         assert a.shape == b.shape, f"adding {a.shape} and {b.shape}"
-        return self._collect(a.shape, (term for poly in (a, b) for term in poly))
+        return self.total(a.shape, (a, b))
+
+    def total(self, shape: Shape, polys: Iterable[Poly]) -> Poly:
+        """The sum of polynomials of one shape: each term is looked at once, however many there are."""
+        return self._collect(shape, (term for poly in polys for term in poly))
 
     def scale(self, factor: Fraction, a: Poly) -> Poly:
         return Poly(a.shape, {w: factor * c for w, c in a} if factor else {})
@@ -229,18 +233,18 @@ class Algebra:
 
     def substitute(self, a: Poly, replacement: Callable[[int], Poly | None]) -> Poly:
         """Replaces atoms by polynomials; `replacement` returns None for an atom that stays."""
-        total = self.zero(a.shape)
-        for word, coefficient in a:
-            product = self.scale(coefficient, self.identity(a.shape[0]))
-            for letter in word:
-                poly = replacement(letter[0])
-                if poly is None:
-                    factor = Poly(self.letter_shape(letter), {(letter,): Fraction(1)})
-                else:
-                    factor = self.transpose(poly) if letter[1] else poly
-                product = self.multiply(product, factor)
-            total = self.add(total, product)
-        return total
+        return self.total(a.shape, (self._substituted(word, coefficient, a.shape, replacement) for word, coefficient in a))
+
+    def _substituted(self, word: Word, c: Fraction, shape: Shape, replacement: Callable[[int], Poly | None]) -> Poly:
+        product = self.scale(c, self.identity(shape[0]))
+        for letter in word:
+            poly = replacement(letter[0])
+            if poly is None:
+                factor = Poly(self.letter_shape(letter), {(letter,): Fraction(1)})
+            else:
+                factor = self.transpose(poly) if letter[1] else poly
+            product = self.multiply(product, factor)
+        return product
 
     # -- printing ------------------------------------------------------------------------------------------
 

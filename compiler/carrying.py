@@ -64,7 +64,8 @@ def of_solution(shape: tuple[int, int], claim: Residual, of_matrix: Size, right:
     tol T_m(1 + 2δ/(u − l)) (Chebyshev: no polynomial grows faster). Without `right` the solution is x(S) itself.
     """
     lower, upper, tol, delta = float(claim.lower), float(claim.upper), float(claim.tol), of_matrix.norm
-    if claim.target != "inverse" or claim.pair is not None or claim.of_root or not delta < lower or not lower < upper:
+    chained = claim.pair is None and not claim.descent
+    if claim.target != "inverse" or not chained or claim.of_root or not delta < lower or not lower < upper:
         return None
     degree = prod(max(len(polynomial) - 1, 1) for polynomial in claim.chain)
     angle = degree * acosh(1 + 2 * delta / (upper - lower))

@@ -84,7 +84,8 @@ class Residual:
     Put σ for every node of `roots`, σ² for every node of `squares` and 1 for every node of `ones`, all of size 1 × 1:
     then the solution times σ^`power` is 1 − r(σ²), where r = chain[-1] ∘ … ∘ chain[0] is the residual as a composition of
     polynomials (coefficients, constant first), and |r| ≤ tol on [lower, upper]. Where there is a `pair`, the composition
-    is applied to it instead of λ.
+    is applied to it instead of λ. Where there is a `descent`, (a, γ) of every step, it is applied to Π (1 − a_k λ_k), with
+    λ_0 = λ and λ_{k+1} = λ_k (1 − γ_k λ_k)².
     With `of_root` the residual is r(σ) instead, and [lower, upper] is an interval of σ.
     `known` says what the layers start from: "factor" (A with S = AᵀA), "matrix" (S itself), or "other".
     `target` says what is approximated: "inverse" (the solution is x(S) times what is given), "inverse_sqrt" (x(S) with
@@ -104,6 +105,7 @@ class Residual:
     known: str
     method: str
     pair: Pair | None = None
+    descent: tuple[tuple[Fraction, Fraction], ...] = ()
     where: Location | None = None
     of_root: bool = False
     target: str = "inverse"

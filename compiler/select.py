@@ -114,20 +114,20 @@ class _Selection(Values):
 
     def top(self, poly: Poly, index: int, node: Node) -> Poly:
         """The first rows of a stacked value: of the first letter of every word."""
-        poly, out = self.algebra.substitute(poly, self.linear.get), self.algebra.zero(node.shape)
+        poly, parts = self.algebra.substitute(poly, self.linear.get), list[Poly]()
         for word, c in poly:
             if not word:
                 raise ArchitectureError(f"cannot cut {self.graph.describe(index)} out of an identity", where=node.where)
             first, shape = word[0], (node.shape[0], self.algebra.letter_shape(word[0])[1])
             if self.choices.apart and (alone := self.first_part(first, node.shape[0])) is not None:
-                out = self.algebra.add(out, self.algebra.multiply(alone, Poly((shape[1], node.shape[1]), {word[1:]: c})))
+                parts.append(self.algebra.multiply(alone, Poly((shape[1], node.shape[1]), {word[1:]: c})))
                 continue
             if first not in self.views:
                 name = f"{self.algebra.show_word((first,))}[:{node.shape[0]}]"
                 self.views[first] = self.algebra.new_atom(name, shape)
                 self.values[self.views[first]] = Value(self.views[first], name, shape, self.letter_level(first[0]), view=first)
-            out = self.algebra.add(out, Poly(node.shape, {((self.views[first], False), *word[1:]): c}))
-        return out
+            parts.append(Poly(node.shape, {((self.views[first], False), *word[1:]): c}))
+        return self.algebra.total(node.shape, parts)
 
     def first_part(self, letter: Letter, rows: Dim) -> Poly | None:
         """The input that the first rows of an encoded stack are."""

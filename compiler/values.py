@@ -108,9 +108,7 @@ class Values:
     def new_value(self, poly: Poly, level: int, name: str, node: int | None, where: Location | None) -> int:
         words = sorted(poly.terms, key=lambda word: (-len(word), word))
         cut = {word: self.cut(word, level - 1, where, len(words) > _MANY) for word in words}
-        short = self.algebra.zero(poly.shape)
-        for word, coefficient in poly:
-            short = self.algebra.add(short, Poly(poly.shape, {cut[word]: coefficient}))
+        short = self.algebra.total(poly.shape, (Poly(poly.shape, {cut[word]: coefficient}) for word, coefficient in poly))
         symmetric = node in self.stated or self.algebra.is_known_symmetric(poly, self.linear)
         atom = self.algebra.new_atom(name, poly.shape, symmetric, self.algebra.family_of(poly))
         self.values[atom] = Value(atom, name, poly.shape, level, poly=short, node=node, where=where)

@@ -16,17 +16,22 @@ from typing import Any
 
 import numpy as np
 
-from ..compiler.architecture import MASKED, MASKED_ATTENTION
+from ..compiler.architecture import ARCHITECTURES, MASKED, MASKED_ATTENTION
 from ..compiler.errors import CompileError, ConventionWarning
 from ..compiler.program import Matrix, Vector, dim, program, vstack, zeros
 from ..proofs_check.ahn_descent import optimal_gd_plus_plus
 from ..proofs_check.ahn_optimum import inverse as exact_inverse
 from .claims import AHN, PaperClaim
+from .descent import gd_plus_plus_interval, gd_plus_plus_interval_apart, plan_descent
+from .minimax import check_interval
 from .parameters import STEPS, Parameter, as_sequence, exact_matrix, size
 from .registry import Construction, Variant
 
 #: With more steps, polynomials have more terms than the compiler writes out.
 MOST_SHALLOW = 20
+
+#: Architectures without a key mask: queries need rows of their own.
+_ALL_KEYS = tuple(a.name for a in ARCHITECTURES if a.key_mask is None)
 
 SIZES = (
     size("n", "examples in context"),
@@ -187,7 +192,27 @@ def _optimal(values: Mapping[str, Any]) -> Variant:
     return Variant(preconditioned_gradient_descent, {"preconditioners": [A_0]})
 
 
+def _plus_plus_needs(values: Mapping[str, Any]) -> tuple[str, ...]:
+    if values["spectrum"] is not None or values["tol"] is not None:
+        return "spectrum", "tol"
+    return ("sigma", "layers") if values["a"] is None and values["b"] is None else ("sigma",)
+
+
+def _for_interval(values: Mapping[str, Any]) -> Variant:
+    """The numbers follow from the spectral interval."""
+    for name in ("a", "b", "sigma", "layers"):
+        if values[name] is not None:
+            what = f"gd_plus_plus: {name} is given beside spectrum, from which all numbers follow"
+            raise CompileError(what, fix=f"leave {name} out, or spectrum and tol")
+    given = {"spectrum": values["spectrum"], "tol": values["tol"]}
+    layers = len(plan_descent(check_interval("gd_plus_plus", *given.values())).steps)
+    elsewhere = dict.fromkeys(_ALL_KEYS, gd_plus_plus_interval_apart)
+    return Variant(gd_plus_plus_interval, given, claim=replace(_INTERVAL, depth=str(layers)), elsewhere=elsewhere)
+
+
 def _plus_plus(values: Mapping[str, Any]) -> Variant:
+    if values["spectrum"] is not None:
+        return _for_interval(values)
     a, b = values["a"], values["b"]
     if a is None:
         if b is not None:
@@ -203,7 +228,7 @@ def _plus_plus(values: Mapping[str, Any]) -> Variant:
         raise CompileError(f"gd_plus_plus: a has {len(a)} numbers and b has {len(b)}", fix="give b as many as a, or one fewer")
     inverted_sigma = inverse("gd_plus_plus", values["sigma"], values["d"])
     constants = {"preconditioners": [Fraction(a_i) * inverted_sigma for a_i in a], "b": tuple(map(Fraction, b))}
-    elsewhere = {"linear": gd_plus_plus_apart, "linear attention": gd_plus_plus_apart, "relu attention": gd_plus_plus_apart}
+    elsewhere = dict.fromkeys(_ALL_KEYS, gd_plus_plus_apart)
     return Variant(gd_plus_plus, constants, claim=replace(_PLUS_PLUS, depth=str(len(a))), elsewhere=elsewhere)
 
 
@@ -247,6 +272,14 @@ _PLUS_PLUS = PaperClaim(
     depth="layers",
     heads="1",
     rows="d + 1",
+)
+_INTERVAL = PaperClaim(
+    "ours",
+    "GD++ for a spectral interval",
+    "the fewest layers for which the residual is proved to be within tol",
+    heads="1",
+    rows="d + 1",
+    error="‖I − SX‖₂ ≤ tol on the spectral interval",
 )
 _OPTIMAL = PaperClaim(
     AHN, "Theorem 1", "a global optimum of the in-context loss for one layer", depth="1", heads="1", rows="d + 1"
@@ -314,11 +347,13 @@ CONSTRUCTIONS = (
             *SIZES,
             Parameter("a", "numbers", "A_i = a_i Σ⁻¹, a_i below 0, one for every layer", default=None),
             Parameter("b", "numbers", "B_i = b_i I, one for every layer; the last may be left out", default=None),
-            Parameter("sigma", "covariance", "covariance Σ of the features: a matrix, its diagonal, or a number times I"),
+            Parameter("sigma", "covariance", "covariance Σ of the features: a matrix, its diagonal, or a number times I", None),
             Parameter("layers", "count", "without a and b: the best known ones for n and d", None, low=1, high=3),
+            Parameter("spectrum", "interval", "(l, u) with the nonzero eigenvalues of AᵀA: gives a and b, with Σ = I", None),
+            Parameter("tol", "tolerance", "with spectrum: bound of ‖I − SX‖₂, so of the error relative to ‖w‖", None),
         ),
         _plus_plus,
-        needs=lambda values: ("layers",) if values["a"] is None and values["b"] is None else (),
+        needs=_plus_plus_needs,
         arch=MASKED_ATTENTION,
     ),
     Construction(

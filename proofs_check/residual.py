@@ -12,6 +12,7 @@ import numpy as np
 
 from ..compiler.graph import Graph, Residual, evaluate
 from .certificate import Proved, Refuted, Unknown, Verdict
+from .descent_bounds import bound_of_descent, degree_of_descent, modular_descent
 from .modular import MODULAR, PRIME
 from .pair_bounds import degree_of_pair, modular, modular_pair, modular_value, range_of_pair
 from .ranges import Interval, Polynomial, image
@@ -72,7 +73,8 @@ def check_residual(graph: Graph, claim: Residual) -> Verdict:
         value = _solution_at(ones, claim, sigma)
         found = (1 - value * pow(sigma, claim.power, PRIME)) % PRIME
         point = sigma if claim.of_root else sigma * sigma % PRIME
-        expected = point if claim.pair is None else modular_pair(claim.pair, point)
+        expected = modular_descent(claim.descent, point) if claim.descent else point
+        expected = expected if claim.pair is None else modular_pair(claim.pair, point)
         for polynomial in claim.chain:
             expected = modular_value(polynomial, expected)
         if found != expected:
@@ -86,6 +88,9 @@ def check_residual(graph: Graph, claim: Residual) -> Verdict:
         if claim.pair is not None:
             theorem, degree = "an ellipse in every layer, rational arithmetic", degree_of_pair(claim.pair)
             lower, upper = range_of_pair(claim.pair, lower, upper)
+        elif claim.descent:
+            bound = bound_of_descent(claim.descent, lower, upper, claim.tol)
+            theorem, degree, lower, upper = bound.how, degree_of_descent(claim.descent), -bound.bound, bound.bound
         low, high = range_of_chain(claim.chain, lower, upper)
     except OverflowError:
         return Unknown(f"the iteration passes 2^1000 on {span}: there is no bound")

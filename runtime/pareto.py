@@ -20,7 +20,6 @@ from multiprocessing import active_children, get_context
 from typing import Any, Literal, TypeAlias
 
 import mpmath
-import numpy as np
 
 from .. import constructions
 from ..compiler.errors import CompileError, HeadwrightError, PrecisionWarning
@@ -30,11 +29,11 @@ from ..proofs_check.bounds import Bounds
 from ..proofs_check.certificate import Refuted
 from ..proofs_check.lower_bounds import best, layers_needed, lower_bounds
 from .compiled import Compiled
-from .outside import PLACES, run_model, run_precisely, to_fixed, to_float
+from .measuring import SEED, distance, places_of, prediction_matrix, spectral_data
 from .progress import track
 
 KAPPAS, TOLERANCES = (10.0, 1e2, 1e4, 1e6), (1e-2, 1e-6, 1e-12)
-D, MOST_LAYERS, SEED = 8, 300, 0
+D, MOST_LAYERS = 8, 300
 
 #: Constructions that read A and y but answer another question, and why they are not drawn.
 LEFT_OUT = {
@@ -45,7 +44,6 @@ LEFT_OUT = {
     "gradient_descent": "one rate for all steps: `chebyshev` has the best rates",
     "preconditioned_gradient_descent": "depends on its matrices",
     "optimal_single_layer": "best on average, not for a spectrum",
-    "gd_plus_plus": "best on average, not for a spectrum",
     "neumann": "as many layers as gradient descent with one rate",
 }
 
@@ -197,13 +195,17 @@ def _check_complete(subject: Subject) -> None:
         raise CompileError(what, fix="add a rule to RULES in runtime/pareto.py, or a reason to LEFT_OUT")
 
 
+def best_alpha(low: Fraction, high: Fraction) -> float:
+    """2/(low + high), the step size for eigenvalues in [low, high]; below 2/high, also where low is lost in rounding."""
+    alpha = float(2 / (low + high))
+    return math.nextafter(alpha, 0.0) if alpha * high >= 2 else alpha
+
+
 def _newton(cell: Cell, options: Mapping[str, Any]) -> dict[str, Any]:
     """The best step size for X_0 = αS or αI, and the fewest steps: ‖I − SX_T‖₂ = ρ^(2^T) ≤ ε, ρ = ‖I − SX_0‖₂."""
     power = 2 if options["init"] == "gram" else 1
     low, high = (Fraction(end) ** power for end in cell.spectrum)
-    alpha = float(2 / (low + high))
-    if alpha * high >= 2:  # `low` was lost in rounding: the next float below does
-        alpha = math.nextafter(alpha, 0.0)
+    alpha = best_alpha(low, high)
     rho = max(abs(1 - Fraction(alpha) * end) for end in (low, high))
     with mpmath.workdps(60):
         doublings = mpmath.log(mpmath.log(cell.tol) / mpmath.log(mpmath.mpf(rho.numerator) / rho.denominator), 2)
@@ -311,18 +313,18 @@ def _stated(
 
 def _run(model: Compiled, subject: Subject, cell: Cell, given: Mapping[str, Any], d: int) -> Point:
     A = spectral_data(cell.kappa, _examples(d), d)
-    residual = float(_distance(prediction_matrix(model, A)))
+    residual = float(distance(prediction_matrix(model, A)))
     precise = None
     if residual > cell.tol:  # also for nan
         try:
-            precise = float(_distance(prediction_matrix(model, A, precisely=True)))
+            precise = float(distance(prediction_matrix(model, A, precisely=True)))
         except OverflowError:
             precise = float("inf")
     claims = model.bounds.check(model.artifact) if model.bounds is not None else []
     exceeds = [f"{c.statement}; {c.verdict.counterexample}" for c in claims if isinstance(c.verdict, Refuted)]
     figures = (model.depth, model.max_heads, model.d_model)
     point = Point(subject.title, subject.construction.name, cell.kappa, cell.tol, "run", *figures, given)
-    answers = "weights" if _places(model).size == d else "prediction"
+    answers = "weights" if places_of(model).size == d else "prediction"
     rows_bound = best(lower_bounds(model.artifact), "rows", any_products=True)
     return replace(point, answers=answers, residual=residual, precise=precise, exceeds=tuple(exceeds), rows_bound=rows_bound)
 
@@ -336,64 +338,3 @@ def _mark_front(points: Sequence[Point]) -> Iterator[Point]:
 def _dominates(p: Point, q: Point) -> bool:
     ours, theirs = ((r.layers, r.heads, r.rows) for r in (p, q))
     return ours != theirs and all(a <= b for a, b in zip(ours, theirs, strict=True))
-
-
-# -- measuring ---------------------------------------------------------------------------------------------------------
-
-
-def spectral_data(kappa: float, n: int, d: int, seed: int = SEED) -> np.ndarray:
-    """A (n, d), n ≥ d: AᵀA has eigenvalues from 1/kappa to 1, both included, geometrically spaced, in random directions."""
-    rng = np.random.default_rng(seed)
-    left, _ = np.linalg.qr(rng.normal(size=(n, d)))
-    right, _ = np.linalg.qr(rng.normal(size=(d, d)))
-    A: np.ndarray = left * np.sqrt(np.geomspace(1 / kappa, 1, d)) @ right.T
-    return A
-
-
-def prediction_matrix(model: Compiled, A: np.ndarray, precisely: bool = False) -> np.ndarray:
-    """M (d, d): M_ij is what the weights predict for the query e_i from A (n, d) and labels y = A e_j. Least squares has M = I.
-
-    Where the model's output is w, column j is w. precisely: in 77 digits, as integers times 2^-PLACES (dtype object).
-    Only `model.encode` (which places numbers), the dense weights, and the places that `model.decode` reads are used.
-    """
-    names, d = {spec.name for spec in model.artifact.graph.inputs}, A.shape[1]
-    queries = np.eye(d) if names & {"q", "Q"} else np.eye(1)
-    shape = (d, len(queries))  # a run for every column of labels and every query
-    inputs = {"A": A, "y": A.T[:, None, :], "q": queries, "Q": queries[:, None, :]}
-    inputs = {name: np.broadcast_to(inputs[name], (*shape, *_own_shape(inputs, name))) for name in names}
-    H, places, sign = model.encode(**inputs), np.abs(_places(model)).ravel(), _sign(model)
-    if precisely:
-        flat = H.reshape(-1, *H.shape[-2:])
-        over = model.arch.factor(model.artifact.graph.sizes).denominator
-        facts = (model.attention, over, int(model.key_mask.sum()))
-        read = np.array([run_precisely(model.layers, to_fixed(H), *facts).ravel()[places] for H in flat], dtype=object)
-    else:
-        with np.errstate(over="ignore", invalid="ignore"):  # what diverges is seen in the residual
-            read = run_model(model, H).reshape(-1, H.shape[-1] * H.shape[-2])[:, places]
-    return read.reshape(d, d).T * sign
-
-
-def _own_shape(inputs: Mapping[str, np.ndarray], name: str) -> tuple[int, ...]:
-    """The shape of an input without the axes of the runs."""
-    return inputs[name].shape[-2 if name in ("A", "Q") else -1 :]
-
-
-def _places(model: Compiled) -> np.ndarray:
-    """Where in H_L, row by row, the output stands: decoding 0, 1, 2, … tells it."""
-    count = model.d_model * model.n_tokens
-    read = model.decode(np.arange(count, dtype=float).reshape(model.d_model, model.n_tokens))
-    if isinstance(read, dict):
-        (read,) = read.values()
-    return np.asarray(read).astype(int)
-
-
-def _sign(model: Compiled) -> int:
-    """−1 where decoding reads minus what stands in the stream."""
-    return -1 if model.artifact.decoding[0].negated else 1
-
-
-def _distance(M: np.ndarray) -> float:
-    """‖I − M‖₂; the difference is formed before rounding where M is given in fixed point. Not finite: inf."""
-    exact = M.dtype == object
-    off = to_float((np.eye(len(M), dtype=int).astype(object) << PLACES) - M) if exact else np.eye(len(M)) - M
-    return float(np.linalg.norm(off, 2)) if np.isfinite(off).all() else float("inf")

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .pages import power, scientific
 from .pareto import Point, Report, subjects
-from .pareto_report import power, scientific
 from .plots import load_matplotlib, save_figure
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def _draw_point(axes: Axes, p: Point, d: int, colour: str, size: float) -> None:
     )  # fmt: skip
     if beyond:
         text = f"{p.layers:,}" if run else f"{p.layers:,}, not run"
-        axes.annotate(text, (x, y), (-7, 0), textcoords="offset points", ha="right", va="center", fontsize=8, color=_GREY)
+        axes.annotate(text, (x, y), (4, 6), textcoords="offset points", ha="right", va="bottom", fontsize=8, color=_GREY)
 
 
 def _draw_front(axes: Axes, points: Sequence[Point], d: int, top: float) -> None:
@@ -128,13 +128,15 @@ def _draw_front(axes: Axes, points: Sequence[Point], d: int, top: float) -> None
 
 
 def _draw_notes(axes: Axes, points: Sequence[Point], d: int) -> None:
-    """What float64 leaves, beside every point that it keeps from ε: the deepest above its point, the others below."""
+    """What float64 leaves, beside every point that it keeps from ε: above the deepest and those near the axis, else below."""
     noted = sorted((p for p in points if p.verdict in ("round-off", "missed")), key=lambda p: -p.layers)
     text: dict[str, Any] = {"textcoords": "offset points", "fontsize": 8, "color": _INK, "ha": "center"}
     for number, p in enumerate(noted):
         sign = "†" if p.verdict == "round-off" else "MISSES ε:"
-        where, offset = (min(p.layers, _REACH), p.rows / d), 9 if number == 0 else 5 - 10 * number
-        axes.annotate(f"{sign} {scientific(p.residual or 0.0)}", where, (0, offset), va="top" if number else "bottom", **text)
+        low = p.rows < 2 * d
+        above = number == 0 or low
+        where, offset = (min(p.layers, _REACH), p.rows / d), 20 if low else 9 if above else 5 - 10 * number
+        axes.annotate(f"{sign} {scientific(p.residual or 0.0)}", where, (0, offset), va="bottom" if above else "top", **text)
 
 
 def _headline(figure: Figure, report: Report, width: float, height: float) -> None:

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Iterator
 from pathlib import Path
 
-from .atomic import write_file
+from .pages import power, table_lines, write_page
 from .pareto import LEFT_OUT, Point, Report
-
-_DIGITS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 _METHOD = """\
 Made by `headwright pareto`: d = {d}, n = {n} examples; AᵀA has eigenvalues from 1/κ to 1, spaced geometrically, both ends
@@ -51,7 +47,7 @@ def compact_table(report: Report) -> list[str]:
         heads = _span([str(h) for h in sorted({p.heads for p in points})])
         rows = _span([in_d(r, report.d) for r in sorted({p.rows for p in points})])
         body.append([_name(points[0]), heads, rows, *layers])
-    return _markdown(header, "l" + "r" * (len(header) - 1), body)
+    return table_lines(header, "l" + "r" * (len(header) - 1), body)
 
 
 def notes(report: Report) -> list[str]:
@@ -76,7 +72,7 @@ def notes(report: Report) -> list[str]:
 
 def _full_table(report: Report) -> list[str]:
     header = ["κ", "ε", "construction", "layers", "bound", "heads", "rows", "steps", "residual", "77 digits", "front"]
-    return _markdown(header, "rrlrrrrrrrl", list(_full_rows(report)))
+    return table_lines(header, "rrlrrrrrrrl", list(_full_rows(report)))
 
 
 def _full_rows(report: Report) -> Iterator[list[str]]:
@@ -113,27 +109,6 @@ def in_d(rows: int, d: int) -> str:
     return f"{text} + {rest}" if text and rest else text or str(rest)
 
 
-def power(value: float) -> str:
-    """10⁻⁶ for a power of ten, else the number."""
-    exponent = round(math.log10(value))
-    exact = math.isclose(value, 10.0**exponent) and exponent not in (0, 1)
-    return f"10{str(exponent).translate(_DIGITS)}" if exact else f"{value:g}"
-
-
-def scientific(value: float) -> str:
-    """5·10⁻¹¹."""
-    digit, _, exponent = f"{value:.0e}".partition("e")
-    return f"{digit}·10{str(int(exponent)).translate(_DIGITS)}" if exponent else digit
-
-
-def _markdown(header: list[str], align: str, body: list[list[str]]) -> list[str]:
-    rule = ["--:" if side == "r" else "---" for side in align]
-    return ["| " + " | ".join(cells) + " |" for cells in (header, rule, *body)]
-
-
 def write(report: Report, folder: Path, picture: str | None) -> list[str]:
     """Writes pareto.md (which shows `picture`, a file beside it) and pareto.json, each complete or not at all."""
-    page, data = folder / "pareto.md", folder / "pareto.json"
-    write_file(page, lambda file: file.write(to_markdown(report, picture).encode()))
-    write_file(data, lambda file: file.write((json.dumps(report.to_json(), indent=1, ensure_ascii=False) + "\n").encode()))
-    return [str(page), str(data)]
+    return write_page(folder, "pareto", to_markdown(report, picture), report.to_json())

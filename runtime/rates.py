@@ -7,7 +7,6 @@ figure 2, and Fu et al. 2023, figure 8, with weights that are constructed instea
 
 from __future__ import annotations
 
-import json
 import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,13 +15,11 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-
 from .. import constructions
 from ..compiler.errors import CompileError, PrecisionWarning
-from .atomic import write_file
-from .pareto import SEED, prediction_matrix, spectral_data
-from .pareto_report import power
+from .measuring import SEED, distance, prediction_matrix, spectral_data
+from .pages import power, table_lines, write_page
+from .pareto import best_alpha
 from .progress import track
 
 Order = Literal["first", "second"]
@@ -39,7 +36,6 @@ LEFT_OUT = {
     "logistic_newton": "another loss",
     "logistic_gradient_descent": "another loss",
     "optimal_single_layer": "one layer, best on average over data",
-    "gd_plus_plus": "best on average over data, not for a spectrum",
     "preconditioned_gradient_descent": "depends on its matrices; with multiples of I it is gradient descent",
     "least_squares_block": "the layers of least_squares_minimal or one more",
     "least_squares_weights": "the layers of least_squares_minimal or one more; w itself",
@@ -127,8 +123,7 @@ def _newton(power_of: int, **options: Any) -> Callable[[Fraction, int, int], Ite
     """Steps 0, 1, 2, … from αS (power 2) or αI (power 1) with the best α of the interval."""
 
     def models(low: Fraction, n: int, most: int) -> Iterator[Mapping[str, Any]]:
-        alpha = float(2 / (1 + low**power_of))
-        alpha = alpha if alpha < 2 else math.nextafter(2.0, 0.0)
+        alpha = best_alpha(low**power_of, Fraction(1))
         for steps in range(most):
             yield {"steps": steps, "alpha": alpha, **options}
 
@@ -148,6 +143,7 @@ SERIES = (
     Series("least_squares, X₀ = αS", "least_squares", "second", _newton(2, init="gram")),
     Series("newton_relu_attention", "newton_relu_attention", "second", _newton(2)),
     Series("least_squares, X₀ = αI", "least_squares", "second", _newton(1, init="identity")),
+    Series("gd_plus_plus", "gd_plus_plus", "second", _minimal),
     Series("least_squares_minimal", "least_squares_minimal", "second", _minimal),
 )
 
@@ -176,7 +172,7 @@ def _curve(series: Series, kappa: float, d: int, most_layers: int) -> Iterator[P
         if model.depth in seen:  # the best model of a depth is the last one: tolerances fall
             continue
         seen.add(model.depth)
-        error = float(np.linalg.norm(np.eye(d) - prediction_matrix(model, A), 2))
+        error = distance(prediction_matrix(model, A))
         if not math.isfinite(error):
             return
         yield Point(series.title, series.order, kappa, model.depth, model.max_heads, model.d_model, error, given)
@@ -199,7 +195,7 @@ def table(report: Report) -> list[str]:
     """Layers of every construction to each error, for every κ, as lines of markdown."""
     wanted = " / ".join(map(power, TOLERANCES))
     header = [f"layers to an error of {wanted}", "order", "heads", "rows", *(f"κ = {power(k)}" for k in report.kappas)]
-    lines = ["| " + " | ".join(header) + " |", "| --- | --- |" + " --: |" * (len(header) - 2)]
+    body = []
     for series in SERIES:
         found = [p for p in report.points if p.title == series.title]
         if not found:
@@ -209,8 +205,8 @@ def table(report: Report) -> list[str]:
             layers = [report.layers_for(kappa, series.title, tol) for tol in TOLERANCES]
             figures.append(" / ".join("–" if count is None else str(count) for count in layers))
         heads, rows = (max(getattr(p, of) for p in found) for of in ("heads", "rows"))
-        lines.append(f"| `{series.title}` | {series.order} | {heads} | {rows} | " + " | ".join(figures) + " |")
-    return lines
+        body.append([f"`{series.title}`", series.order, str(heads), str(rows), *figures])
+    return table_lines(header, "ll" + "r" * (len(header) - 2), body)
 
 
 def to_markdown(report: Report, picture: str | None) -> str:
@@ -222,8 +218,8 @@ def to_markdown(report: Report, picture: str | None) -> str:
         f"Made by `headwright rates`: d = {report.d}, n = {2 * report.d}; AᵀA has eigenvalues from 1/κ to 1, spaced",
         "geometrically, in random directions (fixed seed). The error is ‖I − M‖₂, where M_ij is what the dense weights of a",
         "compiled model predict for the query e_i from labels A e_j, under the formula of its architecture, in float64. Step",
-        "sizes, momentum and starts are the best for the interval. First-order constructions run on masked linear attention,",
-        "`newton_relu_attention` on ReLU attention, the others on eq. (3.1).",
+        "sizes, momentum and starts are the best for the interval. First-order constructions and `gd_plus_plus` run on masked",
+        "linear attention, `newton_relu_attention` on ReLU attention, the others on eq. (3.1).",
         "",
         *(f"Not drawn: `{name}` ({reason})." for name, reason in LEFT_OUT.items()),
     ]
@@ -232,7 +228,4 @@ def to_markdown(report: Report, picture: str | None) -> str:
 
 def write(report: Report, folder: Path, picture: str | None) -> list[str]:
     """Writes rates.md (which shows `picture`, a file beside it) and rates.json, each complete or not at all."""
-    page, data = folder / "rates.md", folder / "rates.json"
-    write_file(page, lambda file: file.write(to_markdown(report, picture).encode()))
-    write_file(data, lambda file: file.write((json.dumps(report.to_json(), indent=1, ensure_ascii=False) + "\n").encode()))
-    return [str(page), str(data)]
+    return write_page(folder, "rates", to_markdown(report, picture), report.to_json())

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .pareto_report import power
+from .pages import power
 from .plots import load_matplotlib, save_figure
 from .rates import SERIES, Report
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _INK, _GREY, _LINE = "#222222", "#5c5c5c", "#e4e4e4"
-_COLOURS = ("#e69f00", "#8a7500", "#cc79a7", "#d55e00", "#56b4e9", "#5b3fa0", "#0072b2", "#009e73")
-_MARKS = "osD^vP<*"
+_COLOURS = ("#e69f00", "#8a7500", "#cc79a7", "#d55e00", "#56b4e9", "#5b3fa0", "#0072b2", "#222222", "#009e73")
+_MARKS = "osD^vP<X*"
 
 
 def plot_rates(report: Report, path: str | os.PathLike[str]) -> Path:

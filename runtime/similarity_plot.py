@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .pareto_report import power
+from .pages import power
 from .plots import load_matplotlib, save_figure
 from .similarity import Similarities, Study, Subject
 from .similarity_facts import NEWTON_TO_DESCENT, PRINTED

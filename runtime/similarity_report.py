@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from .atomic import write_file
-from .pareto_report import power
+from .pages import power, table_lines, write_page
 from .similarity import FAMILIES, Similarities, Study, Subject
 from .similarity_compiled import Match
 from .similarity_facts import LAYERS, NEWTON_TO_DESCENT, TOLERANCE, compare, holds, matches
@@ -76,7 +74,7 @@ def _printed(study: Study) -> list[str]:
     expected = [c for c in compared if not c.printed.cannot]
     close = sum(abs(c.difference) <= TOLERANCE for c in expected)
     note = f"{close} of the {len(expected)} figures that follow without the trained transformer are within {TOLERANCE}."
-    return [*_table(header, "lllll" + "r" * 4 + "l", body), "", note, ""]
+    return [*table_lines(header, "lllll" + "r" * 4 + "l", body), "", note, ""]
 
 
 def _best(study: Study, found: Similarities) -> list[str]:
@@ -92,7 +90,7 @@ def _best(study: Study, found: Similarities) -> list[str]:
         for one in (error, weights):
             row += [f"{one[f]} ({one[f'{f} similarity']:.3f})" for f in ("gradient descent", "Chebyshev")]
         body.append(row)
-    return _table(header, "r" * len(header), body)
+    return table_lines(header, "r" * len(header), body)
 
 
 def _layers(study: Study) -> list[str]:
@@ -104,7 +102,7 @@ def _layers(study: Study) -> list[str]:
     for layer, (low, high), descent in LAYERS:
         ours = [found.best(Subject("Newton", k), "gradient descent").steps for k in sorted({low, high})]
         body.append([str(layer), str(low) if low == high else f"{low}–{high}", str(descent), "–".join(map(str, ours))])
-    return _table(header, "rrrr", body)
+    return table_lines(header, "rrrr", body)
 
 
 def _pairs(found: Similarities) -> list[str]:
@@ -113,7 +111,7 @@ def _pairs(found: Similarities) -> list[str]:
     chosen = [found.best(reference, family) for family in FAMILIES if family != "zero"]
     header = ["SimE / SimW", *(s.family for s in chosen)]
     body = [[s.title, *(f"{found.at(s, q):.3f} / {found.at(s, q, 'weights'):.3f}" for q in chosen)] for s in chosen]
-    return _table(header, "l" + "r" * len(chosen), body)
+    return table_lines(header, "l" + "r" * len(chosen), body)
 
 
 def _compiled(matched: Sequence[Match]) -> list[str]:
@@ -121,12 +119,7 @@ def _compiled(matched: Sequence[Match]) -> list[str]:
     rows = [
         [f"`{m.construction}`", m.family, str(m.steps), str(m.layers), str(m.prompts), f"{m.difference:.1e}"] for m in matched
     ]
-    return _table(header, "llrrrr", rows)
-
-
-def _table(header: Sequence[str], align: str, body: Sequence[Sequence[str]]) -> list[str]:
-    rule = ["--:" if side == "r" else "---" for side in align]
-    return ["| " + " | ".join(cells) + " |" for cells in (header, rule, *body)]
+    return table_lines(header, "llrrrr", rows)
 
 
 def to_json(study: Study, matched: Sequence[Match]) -> dict[str, Any]:
@@ -143,8 +136,4 @@ def to_json(study: Study, matched: Sequence[Match]) -> dict[str, Any]:
 
 def write(study: Study, matched: Sequence[Match], folder: Path, picture: str | None) -> list[str]:
     """Writes similarity.md (which shows `picture`, a file beside it) and similarity.json, each complete or not at all."""
-    page, data = folder / "similarity.md", folder / "similarity.json"
-    text = json.dumps(to_json(study, matched), ensure_ascii=False) + "\n"
-    write_file(page, lambda file: file.write(to_markdown(study, matched, picture).encode()))
-    write_file(data, lambda file: file.write(text.encode()))
-    return [str(page), str(data)]
+    return write_page(folder, "similarity", to_markdown(study, matched, picture), to_json(study, matched), indent=None)

@@ -16,10 +16,12 @@ import headwright as hw
 from headwright.proofs_check.minimax import chebyshev, layers_needed
 from headwright.runtime import pareto
 from headwright.runtime.cli import main
+from headwright.runtime.measuring import distance, prediction_matrix, spectral_data
 from headwright.runtime.outside import PLACES, run_layers, run_precisely, to_fixed, to_float
-from headwright.runtime.pareto import Cell, Point, Report, Subject, compute, prediction_matrix, spectral_data, subjects
+from headwright.runtime.pages import power, scientific
+from headwright.runtime.pareto import Cell, Point, Report, Subject, compute, subjects
 from headwright.runtime.pareto_plot import colours_of, plot_pareto
-from headwright.runtime.pareto_report import compact_table, in_d, notes, power, scientific
+from headwright.runtime.pareto_report import compact_table, in_d, notes
 
 D = 4
 SMALL = ["--kappa", "10", "--tol", "1e-2", "--d", "2", "--workers", "1"]
@@ -149,9 +151,9 @@ def test_the_residual_is_the_worst_over_the_interval() -> None:
     """The data have both ends of the spectrum, where these polynomials are largest: measured = theory."""
     A = spectral_data(10, 2 * D, D)
     model = hw.constructions.get("chebyshev").compile(n=2 * D, d=D, m=1, spectrum=(0.1, 1.0), steps=4)
-    assert pareto._distance(prediction_matrix(model, A)) == pytest.approx(float(1 / chebyshev(4, Fraction(11, 9))), rel=1e-12)
+    assert distance(prediction_matrix(model, A)) == pytest.approx(float(1 / chebyshev(4, Fraction(11, 9))), rel=1e-12)
     newton = hw.constructions.get("least_squares").compile(n=2 * D, d=D, steps=3, alpha=Fraction(20, 11), init="identity")
-    assert pareto._distance(prediction_matrix(newton, A)) == pytest.approx((9 / 11) ** 8, rel=1e-12)
+    assert distance(prediction_matrix(newton, A)) == pytest.approx((9 / 11) ** 8, rel=1e-12)
 
 
 def test_the_data_have_the_spectrum() -> None:
