@@ -44,7 +44,7 @@ def test_least_squares_takes_one_head_where_attention_alone_needs_two() -> None:
     sizes = {"n": 5, "d": 3, "steps": 3, "alpha": Fraction(1, 16)}
     model, alone = (construction("least_squares", arch, "heads", **sizes) for arch in (hw.LINEAR, hw.LINEAR_ATTENTION))
     assert (model.max_heads, alone.max_heads) == (1, 2) and model.depth == alone.depth == 5
-    assert model.d_model <= 4 * 3 + 3 and hw.verify(model).all_proved
+    assert model.d_model == 4 * 3 + 2 and hw.verify(model).all_proved
 
 
 @pytest.mark.parametrize(("goal", "what"), [("heads", "max_heads"), ("width", "d_model")])
