@@ -108,14 +108,20 @@ def _table(entries: Sequence[Mapping[str, Any]]) -> list[str]:
     """Statements that hold: a row each."""
     rows = ["| statement | what it says, and what we add | evidence |", "| --- | --- | --- |"]
     for entry in entries:
-        says = entry["printed"] + (f" *{entry['corrected']}*" if entry["corrected"] else "")
-        cells = (f"**{entry['number']}**, {entry['title']}", says, entry["evidence"])
+        says = escaped(entry["printed"]) + (f" *{escaped(entry['corrected'])}*" if entry["corrected"] else "")
+        cells = (f"**{escaped(entry['number'])}**, {escaped(entry['title'])}", says, entry["evidence"])
         rows.append("| " + " | ".join(_in_table(cell) for cell in cells) + " |")
     return rows
 
 
 def _in_table(text: str) -> str:
     return text.replace("|", "\\|").replace("\n", " ")
+
+
+def escaped(text: str) -> str:
+    """Text whose asterisks are asterisks, as in x*; what stands in backquotes is left alone."""
+    parts = text.split("`")
+    return "`".join(part if i % 2 else part.replace("*", "\\*") for i, part in enumerate(parts))
 
 
 def _paragraphs(entries: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -130,12 +136,12 @@ def _paragraphs(entries: Sequence[Mapping[str, Any]]) -> list[str]:
 def _paragraph(entry: Mapping[str, Any], first: dict[str, str]) -> list[str]:
     """What it says, what is wrong, what is true, why, and how to run it."""
     answers = [v for v in (entry["found"], entry["second"]) if v]
-    lines = [f"**{entry['number']}**, {entry['title']}. {entry['printed']}  "]
+    lines = [f"**{escaped(entry['number'])}**, {escaped(entry['title'])}. {escaped(entry['printed'])}  "]
     lines += [f"✗ {_stopped(v['text'])}  " for v in answers if v["verdict"] == "Refuted"]
-    lines += [f"✓ {entry['corrected']}  "] if entry["corrected"] else []
+    lines += [f"✓ {escaped(entry['corrected'])}  "] if entry["corrected"] else []
     for v in (v for v in answers if v["verdict"] == "Proved"):
         before = first.setdefault(v["text"], entry["number"])
-        lines.append(f"*Why*: {_stopped(v['text']) if before == entry['number'] else f'as for {before}.'}  ")
+        lines.append(f"*Why*: {_stopped(v['text']) if before == entry['number'] else f'as for {escaped(before)}.'}  ")
     lines += [f"*Undecided*: {_stopped(v['text'])}  " for v in answers if v["verdict"] == "Unknown"]
     lines += [f"*No more, since* {entry['reason']}.  "] if entry["reason"] else []
     lines.append(f"*Evidence*: {entry['evidence']}. *Run*: `headwright verify --ledger \"{entry['number']}\"`")
@@ -143,4 +149,4 @@ def _paragraph(entry: Mapping[str, Any], first: dict[str, str]) -> list[str]:
 
 
 def _stopped(text: str) -> str:
-    return text if text.endswith((".", "…")) else text + "."
+    return escaped(text if text.endswith((".", "…")) else text + ".")

@@ -13,7 +13,8 @@ STATEMENTS: tuple[Statement, ...] = (
         "⌈log₃ g⌉ layers.", "computer algebra, induction", "holds", "", check_degree),
     Statement(OWN, "Gram form", "H_L = M(H_0H_0ᵀ)H_0",
         "After any number of layers H_L = M_L(H_0H_0ᵀ)H_0 with a polynomial M_L of degree at most (3^L − 1)/2.",
-        "identity of blocks, all dimensions", "holds", "With a mask of keys it stands in the middle: H_0MH_0ᵀ.", check_gram_form),
+        "identity of blocks, all dimensions", "holds", "A mask of keys stands in the middle, H_0MH_0ᵀ.",
+        check_gram_form),
     Statement(OWN, "rotations", "products by tokens need the feed-forward part",
         "Layers commute with rotations of the tokens; a product of two data rows by tokens does not.",
         "identity of blocks, exact counterexample", "holds", "With one-hot rows in the stream and a head for each token it "

@@ -29,8 +29,8 @@ def check_gram_form(heads: int = 2) -> Verdict:
         masked_factor = masked_factor + V @ (H @ keys @ H.T) @ K.T @ Q
     degree, k = symbols("degree k")
     return verdict(
-        "(W_VH)(W_KH)ᵀ(W_QH) = W_V(HHᵀ)W_KᵀW_QH, for all sizes; the next G is MGMᵀ, so by induction all depend on G_0 only (a mask "
-        "of keys stands in the middle of G). "
+        "(W_VH)(W_KH)ᵀ(W_QH) = W_V(HHᵀ)W_KᵀW_QH, for all sizes; the next G is MGMᵀ, so by induction all depend on G_0 only "
+        "(a mask of keys stands in the middle of G). "
         "M_L has degree "
         "m_L in G_0 with m_{L+1} = 3m_L + 1, so m_L ≤ (3^L − 1)/2, and 2m_L + 1 = 3^L.",
         ("layer", after == factor @ H),
@@ -107,8 +107,8 @@ def check_extremal(most: int = 13) -> Verdict:
             weights.append(weight)
         parts.append((f"degree {m}", all((below(w) > 0) if k % 2 == 0 else (above(w) < 0) for k, w in enumerate(weights))))
     return verdict(
-        "The value at t outside [−1, 1] is Σ w_k r(cos(kπ/m)), and the weights alternate in sign, since the points fall and t lies "
-        "beyond them (in intervals for three m); T_m is ±1 with the same signs at these points, so Σ|w_k| = T_m(t), and |r(0)| ≤ "
-        "T_m(t) max|r|.",
+        "The value at t outside [−1, 1] is Σ w_k r(cos(kπ/m)), and the weights alternate in sign, since the points fall and t "
+        "lies beyond them (in intervals for three m); T_m is ±1 with the same signs at these points, so Σ|w_k| = T_m(t), and "
+        "|r(0)| ≤ T_m(t) max|r|.",
         *parts,
     )
