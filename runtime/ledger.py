@@ -61,7 +61,7 @@ def chosen(text: str | None, certificates: Mapping[str, Certificate] | None = No
 
 
 def _sentence(text: str) -> str:
-    return f"{text[0].upper()}{text[1:]}." if text else ""
+    return f"{text[0].upper()}{text[1:].rstrip('.')}." if text else ""
 
 
 def _check_compiled(name: str, values: Mapping[str, Any], certificates: Mapping[str, Certificate]) -> Verdict:

@@ -39,8 +39,10 @@ from .giannou_layers import OWN, SOURCE
 from .record import Statement
 
 F = Fraction
-_LEAST = "The least constant is 1/(3√3·√μ(1 + 4μ)), and 1/(2√μ) is enough for the next sentence; 1/√μ would make f/(4μ) "
-"2-self-concordant."
+_LEAST = (
+    "The least constant is 1/(3√3·√μ(1 + 4μ)), and 1/(2√μ) is enough for the next sentence; 1/√μ would make f/(4μ) "
+    "self-concordant with the constant 2 only."
+)
 
 
 def check_constant() -> Verdict:

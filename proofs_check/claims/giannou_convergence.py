@@ -233,7 +233,8 @@ STATEMENTS: tuple[Statement, ...] = (
         SOURCE, "after (B.9), deviation", "the size of the bounds of G",
         "0 ≤ δ/(1 − δ) − λ ≤ δ + λ.",
         "exact counterexample", "false as printed",
-        "|δ/(1 − δ) − λ| ≤ δ + λ if and only if δ²/(1 − δ) ≤ 2λ. What it is for holds (next entry but two).",
+        "|δ/(1 − δ) − λ| ≤ δ + λ if and only if δ²/(1 − δ) ≤ 2λ. What it is for, the "
+        "local size of G, holds for the logistic loss where δ < 1.",
         refute_hessian_deviation, check_deviation_condition,
     ),
     Statement(

@@ -107,9 +107,8 @@ def check_falling_far(far: int = 150) -> Verdict:
     slope = (y + s * (1 + y) - (y**2 + 2 * y) * (1 + y) * (1 - d)) / ((1 - d) * (1 + y) ** 3)
     form = (1 / (1 + y) + s / y) / (1 - d) - y - 2
     return verdict(
-        f"On [1/6, 1] by the entry before; on [1, {far}] by branch and bound with outward rounding, {boxes} boxes: h' "
-        f"has the sign of "
-        "(1/(1 + x) + c/x)/(1 − δ̃) − x − 2, which grows with δ̃, so c' = 0.012 is worst.",
+        f"On [1/6, 1] by appendix E.1, monotonicity; on [1, {far}] by branch and bound with outward rounding, {boxes} boxes: "
+        "h' has the sign of (1/(1 + x) + c/x)/(1 − δ̃) − x − 2, which grows with δ̃, so c' = 0.012 is worst.",
         ("[1/6, 1]", isinstance(check_slope_sign(), Proved)),
         ("h'", isinstance(check_slope_formula(), Proved)),
         ("sign", equal(slope * (1 + y) ** 2 / y, form)),
@@ -227,7 +226,7 @@ STATEMENTS: tuple[Statement, ...] = (
         "(In the last display z is missing under the second root.)", check_value_at_sixth),
     Statement(SOURCE, "appendix E.1, |z|", "the size of z",
         "|z| ≤ ε²(1 + μ)/(4μ) ≤ 0.012 for ε ≤ min(0.01, 0.04μ/(1 + μ)).", "polynomial certificate", "holds",
-        "Even |z| ≤ 1e-4, with which h(1/6) < −0.01 (see the constant).", check_size_of_z),
+        "Even |z| ≤ 1e-4, with which h(1/6) < −0.01 (see appendix E.1, constant).", check_size_of_z),
     Statement(SOURCE, "(B.9), second line", "an equality sign",
         "The norm of ∇²g^{−1/2}GΔ equals the sum of two norms.", "exact counterexample", "false as printed",
         "It is at most the sum, which is what is needed.", refute_equality, check_triangle),

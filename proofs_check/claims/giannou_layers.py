@@ -270,7 +270,7 @@ STATEMENTS: tuple[Statement, ...] = (
     Statement(
         SOURCE, "Lemma 4.1", "a Newton step in two layers",
         "Two linear-attention layers of two heads and width 4d map [X; Aᵀ; 0; I] to [X(2I − AX); Aᵀ; 0; I] for every square A.",
-        IDENTITY, "holds", "One layer, one head and 3d rows do it (see the next but one).", check_lemma,
+        IDENTITY, "holds", "One layer, one head and 3d rows do it (see the last sentence).", check_lemma,
     ),
     Statement(
         SOURCE, "Lemma 4.1, proof", "which matrix is stored",
@@ -291,7 +291,7 @@ STATEMENTS: tuple[Statement, ...] = (
         "For all d, n and T, 3 + T layers of two heads and width 4d + 3 predict with T Newton steps on AᵀA and restore the "
         "input.",
         IDENTITY, "holds with restriction",
-        "For n ≥ d (or n padded with zero tokens to d), with the weights of the proof corrected as below.",
+        "For n ≥ d (or n padded with zero tokens to d), with the weights corrected as for its proof.",
         check_regression, refute_wide,
     ),
     Statement(

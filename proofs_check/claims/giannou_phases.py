@@ -247,7 +247,7 @@ STATEMENTS: tuple[Statement, ...] = (
         SOURCE, "(B.6)", "bound of the local norm",
         "δ ≤ λ/(1 + λ) + √(ε(1 + Cμ)/(2μ) + ε²/4).",
         "polynomial certificate", "holds with restriction",
-        "For ε ≤ 8(1 + Cμ), as Theorem 5.4 has it, although ε²/4 alone is too small (see the entry before). Better, "
+        "For ε ≤ 8(1 + Cμ), as Theorem 5.4 has it, although ε²/4 alone is too small (see before (B.6)). Better, "
         "without a root "
         "of ε: δ ≤ λ/(1 + λ) + ρ, ρ = ε√((1 + 4μ)/(16μ)).",
         check_root_of_error, refute_root_of_error,

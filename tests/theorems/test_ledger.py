@@ -235,3 +235,12 @@ def _titles(name: str) -> list[str]:
 
 def test_asterisks_of_the_text_are_not_emphasis() -> None:
     assert ledger_page.escaped("f* ≤ `a * b`, ω*") == "f\\* ≤ `a * b`, ω\\*"
+
+
+def test_texts_are_whole_sentences() -> None:
+    for statement in ledger.ledger():
+        for text in (statement.printed, statement.corrected):
+            assert text == text.strip() and "  " not in text and ".." not in text, text
+            assert not text or text.endswith((".", ".)", "`)")), text
+        for text in (statement.title, statement.evidence, statement.number):
+            assert text == text.strip() and not text.endswith("."), text
