@@ -58,11 +58,15 @@ class SingleLayerLoss:
         return found
 
 
-def single_layer_loss(sigma: Array, n: int) -> SingleLayerLoss:
-    """The loss for a covariance of rationals (d, d) and n examples, from the second moments of H (Isserlis) and of w*."""
+def single_layer_loss(sigma: Array, n: Any) -> SingleLayerLoss:
+    """The loss for a covariance of rationals (d, d) and n examples, from the second moments of H (Isserlis) and of w*.
+
+    Entries of sigma, and n, may be symbols too.
+    """
     d = sigma.shape[0]
     pairs = np.multiply.outer(sigma, sigma)  # [i, j, k, l] = Σ_ij Σ_kl
-    H = pairs + Fraction(1, n) * (np.einsum("ikjl->ijkl", pairs) + np.einsum("iljk->ijkl", pairs))
+    share = Fraction(1, n) if isinstance(n, int) else 1 / n
+    H = pairs + share * (np.einsum("ikjl->ijkl", pairs) + np.einsum("iljk->ijkl", pairs))
     second, mixed = zeros(d + 1, d + 1, d + 1, d + 1), zeros(d + 1, d + 1, d)
     second[:d, :d, :d, :d] = H
     traced = sum(H[:, :, m, m] for m in range(d))  # E H wᵀHw

@@ -164,8 +164,88 @@ def check_loss_goes_to_zero(corrected: bool = False) -> Verdict:
     return _verdict(said <= floor < said + Fraction(1, 10**4), f"the optimum in S is {floor} ≈ {float(floor):.7f}")
 
 
+# -- what has the wrong type, or leaves something out -------------------------------------------------------------------------
+
+
+def check_corner_of_C(corrected: bool = False) -> Verdict:
+    """A.2, A.3: the corner of C is the mean of y^{(i)ᵀ} = y^{(i)}. It is the mean of (y^{(i)})²."""
+    Z = prompt(X, W, QUERY)[:, :3]
+    corner = Fraction(1, 3) * (Z @ Z.T)[2, 2]
+    said = Fraction(1, 3) * sum(y ** (2 if corrected else 1) for y in Z[2])
+    return _verdict(corner == said, f"labels {_text(Z[2])}: (1/n) Σ z zᵀ has the corner {corner}, the printed one is {said}")
+
+
+def check_scale_of_C(corrected: bool = False) -> Verdict:
+    """Before (18): ⟨C, E_{d+1,j}⟩ = Σ_i ⟨w*, x^{(i)}⟩ x^{(i)}[j]. It has the factor 1/n of C."""
+    Z = prompt(X, W, QUERY)[:, :3]
+    entry = Fraction(1, 3) * (Z @ Z.T)[2, 0]
+    said = Fraction(1, 3 if corrected else 1) * sum((W @ X) * X[0])
+    return _verdict(entry == said, f"j = 1, n = 3: ⟨C, E_31⟩ = {entry}, printed {said}")
+
+
+def check_label_of_rotated(corrected: bool = False) -> Verdict:
+    """A.3, step 2: the label of x = U x̃ is ⟨Ux, w*⟩. It is ⟨Ux̃, w*⟩ = ⟨x, w*⟩."""
+    U = exact([[Fraction(3, 5), Fraction(-4, 5)], [Fraction(4, 5), Fraction(3, 5)]])
+    x = X[:, 1]
+    label, said = W @ x, W @ (U @ (U.T @ x if corrected else x))
+    return _verdict(label == said, f"U of 3/5, 4/5: ⟨x, w*⟩ = {label}, ⟨Ux, w*⟩ = {said}")
+
+
+def check_outer_product(corrected: bool = False) -> Verdict:
+    """B.2, B.3: Y = w*ᵀG, so YᵀY = Gᵀ(w*ᵀw*)G. w*ᵀw* is a number; it is Gᵀ(w*w*ᵀ)G, whose mean has Σ⁻¹."""
+    G = X
+    Y = (W @ G)[None, :]
+    said = G.T @ np.outer(W, W) @ G if corrected else (W @ W) * (G.T @ G)
+    return _verdict((said == Y.T @ Y).all(), f"YᵀY has the corner {(Y.T @ Y)[0, 0]}, printed {said[0, 0]} (w*ᵀw* = {W @ W})")
+
+
+def check_projection(corrected: bool = False) -> Verdict:
+    """B.1, first display: f = E tr over all n + 1 tokens. It is that of the query: (I − M) on both sides, as in (23)."""
+    full = np.hstack([X, QUERY[:, None]])  # A_0 = A_1 = 0: no layer changes a label
+    labels = W @ full
+    keep = np.array([0, 0, 0, 1]) if corrected else np.array([1, 1, 1, 1])
+    said, loss = sum(keep * labels**2), (W @ QUERY) ** 2
+    return _verdict(said == loss, f"A_0 = A_1 = 0: the squared error is {loss}, the trace over all tokens {said}")
+
+
+def check_shape_of_42(corrected: bool = False) -> Verdict:
+    """(42): U⁻¹ dX_{j+1}/dt = U⁻¹S_jU X_j M X_jᵀ A_j, d × d. The last X_j is missing: d × (n + 1)."""
+    full = np.hstack([X, QUERY[:, None]])
+    mask, S, A = np.diag([1, 1, 1, 0]).astype(object), exact([[1, 2], [0, 1]]), -identity(2)
+    moved = full + S @ full @ mask @ full.T @ A @ full  # B_j moves from 0 along S; U = I
+    said = S @ full @ mask @ full.T @ A
+    said = said @ full if corrected else said
+    same = said.shape == moved.shape and (moved - full == said).all()
+    return _verdict(bool(same), f"d = 2, n = 3: X_{{j+1}} has shape {moved.shape}, the printed derivative {said.shape}")
+
+
+def check_derivative_of_A(corrected: bool = False) -> Verdict:
+    """After (48): the derivative of X_{j+1} in A_j along R has A_j, and no X_j. It is B_j X_j M X_jᵀ R X_j."""
+    full = np.hstack([X, QUERY[:, None]])
+    mask, B, A, R = np.diag([1, 1, 1, 0]).astype(object), 2 * identity(2), -identity(2), exact([[1, 2], [2, 0]])
+    states = [full + B @ full @ mask @ full.T @ M @ full for M in (A, A + R)]  # affine in A_j: the difference is the derivative
+    said = B @ full @ mask @ full.T @ (R if corrected else A)
+    said = said @ full if corrected else said
+    same = said.shape == full.shape and (states[1] - states[0] == said).all()
+    return _verdict(bool(same), f"d = 2, n = 3: X_{{j+1}} has shape {full.shape}, the printed derivative "
+        f"{said.shape}, without R")
+
+
+def check_shape_of_C(corrected: bool = False) -> Verdict:
+    """Lemma 10: C = [0, …, 0, c] in R^{(d+1) × 1} is added to Y_0. It is 1 × (n + 1)."""
+    Y, C = zeros(1, 4), zeros(1, 4) if corrected else zeros(3, 1)
+    return _verdict(Y.shape == C.shape, f"d = 2, n = 3: Y_0 has shape {Y.shape}, C {C.shape}")
+
+
+def check_invertible_covariance(corrected: bool = False) -> Verdict:
+    """Theorem 5: Σ is any positive semidefinite matrix. Σ⁻¹ is used: positive definite."""
+    sigma = exact([[2, 1], [1, 1]]) if corrected else exact([[1, 1], [1, 1]])
+    determinant = sigma[0, 0] * sigma[1, 1] - sigma[0, 1] ** 2
+    return _verdict(determinant != 0, f"Σ = {_text(sigma)} is positive semidefinite of determinant {determinant}: no Σ⁻¹")
+
+
 def _verdict(holds: bool, text: str) -> Verdict:
-    return Proved("exact on the example of the printed sentence") if holds else Refuted(text)
+    return Proved("On the same example, exactly.") if holds else Refuted(text)
 
 
 def _text(values: Array) -> str:

@@ -22,6 +22,7 @@ from .fu_model import (
     doubled,
     forward,
     initial_layer,
+    layer_forward,
     newton,
     newton_layer,
     paired_forward,
@@ -167,6 +168,31 @@ def check_sum_over_columns(corrected: bool = False) -> Verdict:
     meant = QUERY @ newton(X.T @ X, ALPHA, 2) @ X.T @ Y
     text = f"n = 3: the first 3 of 7 columns as keys give {_short(found)}, Newton's prediction is {_short(meant)}"
     return Proved("exact on an integer prompt with d = 2, n = 3 and 2 steps") if found == meant else Refuted(text)
+
+
+def check_causal() -> Verdict:
+    """Remark B.6: the same layers with a causal mask. Token t then has S_t = Σ_{j ≤ t} x_jx_jᵀ, but not the iterate M_1(S_t).
+
+    Exactly, one step leaves 2αS_tx_t − α²Σ_{j ≤ t} S_jx_jx_jᵀS_jx_t, where M_1(S_t)x_t has S_tS_tS_t in place of the sum.
+    """
+    H = doubled(X.T)
+    for layer in (initial_layer(2, 3, ALPHA, -1), newton_layer(2, 3, -1)):
+        H = layer_forward(H, layer, 3, causal=True)
+    partial_sums = [X[: t + 1].T @ X[: t + 1] for t in range(3)]
+    made, meant = [], []
+    for t, S in enumerate(partial_sums):
+        mixed = sum(np.outer(R @ x, R @ x) for R, x in zip(partial_sums[: t + 1], X, strict=False))
+        made.append((2 * ALPHA * S - ALPHA**2 * mixed) @ X[t])
+        meant.append(newton(S, ALPHA, 1) @ X[t])
+    if (H[:2] != np.array(made, dtype=object).T).any():
+        return Proved("the layers do something else than was computed here")
+    first = next(t for t in range(3) if (made[t] != meant[t]).any())
+    return Unknown(
+        "a sketch, whose claim we could not make precise. What is certain: the same layers with a causal mask leave "
+        f"2αS_tx_t − α²Σ_{{j ≤ t}} S_jx_jx_jᵀS_jx_t at token t after one step, which is M_1(S_t)x_t at the first "
+        f"token only (here "
+        f"token {first + 1} has {_short(made[first][0])} instead of {_short(meant[first][0])})"
+    )
 
 
 def check_lemma_b_3(with_one: bool = True) -> Verdict:

@@ -39,12 +39,15 @@ def relu(values: Array) -> Array:
     return positive
 
 
-def layer_forward(H: Array, layer: Layer, n: int, keys: int | None = None) -> Array:
-    """One layer of Definition B.1. The sum is over all tokens (or the first `keys`), and n divides it."""
+def layer_forward(H: Array, layer: Layer, n: int, keys: int | None = None, causal: bool = False) -> Array:
+    """One layer of Definition B.1. The sum is over all tokens (or the first `keys`), and n divides it.
+
+    `causal`: token t sums over the tokens up to t only.
+    """
     source = H[:, :keys]
-    total = H
+    total, seen = H, np.triu(np.ones((source.shape[1], H.shape[1]), dtype=int)).astype(object) if causal else 1
     for head in layer.heads:
-        total = total + Fraction(1, n) * (head.V @ source @ relu((head.K @ source).T @ (head.Q @ H)))
+        total = total + Fraction(1, n) * (head.V @ source @ (seen * relu((head.K @ source).T @ (head.Q @ H))))
     if layer.residual is not None:
         total = total + layer.residual @ total
     return total

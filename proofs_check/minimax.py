@@ -45,8 +45,18 @@ _STEPS: Mapping[Given, tuple[str, ...]] = {
 }
 
 
+def _given(given: Given) -> Given:
+    if not isinstance(given, str) or given not in _STATEMENT:
+        raise CompileError(f"given is {given!r}: expected {' or '.join(map(repr, _STATEMENT))}")
+    return given
+
+
 def spectral_argument(given: Given = "examples") -> str:
-    """The claim, what it assumes, and its proof, in lines of text. Each step is checked in tests/theorems."""
+    """The claim, what it assumes, and its proof, in lines of text. Each step is checked in tests/theorems.
+
+    Raises CompileError for another `given`.
+    """
+    _given(given)
     claim, data, degree = _STATEMENT[given]
     lines = [
         f"claim    If L layers {claim} for all {data},",
@@ -62,6 +72,12 @@ def spectral_argument(given: Given = "examples") -> str:
 
 
 SPECTRAL_ARGUMENT = spectral_argument()
+
+#: After so many layers the bound is below 1/_HUGE wherever κ = u/l is at most MOST_KAPPA.
+MOST_LAYERS = 1000
+
+#: The largest u/l.
+MOST_KAPPA = Fraction(10) ** 120
 
 #: Lower bounds smaller than 1/_HUGE are reported as 0.
 _HUGE = Fraction(2**4096)
@@ -101,9 +117,10 @@ def residual_lower_bound(layers: int, l: Fraction | float, u: Fraction | float, 
     Raises CompileError unless 0 < l ≤ u and layers ≥ 0. Example: residual_lower_bound(1, 1, 9) == Fraction(4, 5).
     """
     low, high = _interval(l, u)
-    if layers < 0:
-        raise CompileError(f"layers is {layers}: expected 0 or more")
-    m = residual_degree(layers, given)
+    good = isinstance(layers, Integral) and not isinstance(layers, bool)
+    if not good or not 0 <= layers <= MOST_LAYERS:
+        raise CompileError(f"layers is {str(layers)[:40]}: expected 0 or more, to {MOST_LAYERS}")
+    m = residual_degree(int(layers), _given(given))
     if m == 0 or low == high:
         return Fraction(int(m == 0))
     t = (high + low) / (high - low)
@@ -127,6 +144,7 @@ def layers_needed(l: Fraction | float, u: Fraction | float, tol: Fraction | floa
     """
     low, high = _interval(l, u)
     wanted = as_rational("tol", tol)
+    _given(given)
     if wanted <= 0:
         raise CompileError(f"tol is {tol}: expected more than 0", rule="no number of layers has residual 0")
     layers = 0
@@ -186,17 +204,22 @@ def _interval(l: Fraction | float, u: Fraction | float) -> tuple[Fraction, Fract
             f"the spectrum lies in [{l}, {u}]: expected 0 < l ≤ u",
             rule="with an eigenvalue 0 there is no inverse, and no number of layers bounds the residual",
         )
+    if high > MOST_KAPPA * low:
+        raise CompileError(f"the spectrum lies in [{l}, {u}]: expected u/l up to 1e120")
     return low, high
 
 
+
 def as_rational(name: str, value: Fraction | float) -> Fraction:
-    """The exact value of a number. Raises CompileError for anything else, NaN and infinity included."""
+    """The exact value of a number. Raises CompileError for anything else; NaN, infinity and bools are no numbers here."""
     try:
-        if isinstance(value, Fraction):
+        if isinstance(value, bool):
+            pass
+        elif isinstance(value, Fraction):
             return value
-        if isinstance(value, Integral):
+        elif isinstance(value, Integral):
             return Fraction(int(value))
-        if isinstance(value, Real):
+        elif isinstance(value, Real):
             return Fraction(float(value))
     except (ValueError, OverflowError):
         pass

@@ -21,10 +21,14 @@ from math import comb
 from typing import Any
 
 from ..compiler.errors import CompileError
+from .arguments import number, whole
 from .minimax import as_rational, chebyshev
 from .newton_lemmas import StepError
 from .outward import IV, above, ball
 from .residual import range_of
+
+#: The highest degree of a polynomial that takes the place of an inverse.
+MOST_DEGREE = 1000
 
 #: Coefficients, the constant first.
 Coefficients = tuple[Fraction, ...]
@@ -68,15 +72,13 @@ def solve_polynomial(lower: Any, upper: Any, degree: int, centre: Any = 0) -> In
     Raises CompileError unless 0 < lower ≤ upper and degree ≥ 0.
     Example: solve_polynomial(0.5, 0.75, 3).residual < 2.1e-4.
     """
-    low, high, middle = as_rational("lower", lower), as_rational("upper", upper), as_rational("centre", centre)
+    low, high, middle = number("lower", lower), number("upper", upper), number("centre", centre)
     if not 0 < low <= high:
         raise CompileError(
             f"solve_polynomial: the interval is [{float(low):.6g}, {float(high):.6g}]: expected 0 < lower ≤ upper",
             fix="with a ridge μ and ‖a_i‖ ≤ 1 the spectrum of H lies in [μ, μ + 1/4]",
         )
-    if isinstance(degree, bool) or not isinstance(degree, int) or degree < 0:
-        raise CompileError(f"solve_polynomial: degree is {degree!r}: expected a whole number, 0 or more")
-    exact = _moved(_inverse(low, high, degree), middle)
+    exact = _moved(_inverse(low, high, whole("solve_polynomial: degree", degree, most=MOST_DEGREE)), middle)
     return certified(tuple(Fraction(float(c)) for c in exact), low, high, middle)
 
 
@@ -163,19 +165,19 @@ class HessianError:
 
 def gram_error(entry: Any, d: int) -> HessianError:
     """Ĥ = ÛᵀÛ/n + μI with rows û_i = √(p_i(1 − p_i)) a_i + δ_i, |δ_ij| ≤ entry: ‖Ĥ − H‖ ≤ δ + δ², δ = √d·entry."""
-    delta = IV.sqrt(ball(d)) * ball(as_rational("entry", entry))
+    delta = IV.sqrt(ball(whole("d", d, least=1))) * ball(number("entry", entry, least=0))
     return HessianError(above(delta + delta**2), above((ball(Fraction(1, 2)) + delta) ** 2), True, above(delta))
 
 
 def weighted_error(entry: Any, d: int) -> HessianError:
     """Ĥ = D̂ᵀA/n + μI with rows d̂_i = p_i(1 − p_i) a_i + δ_i, |δ_ij| ≤ entry: ‖Ĥ − H‖ ≤ √d·entry; Ĥ is not symmetric."""
-    delta = IV.sqrt(ball(d)) * ball(as_rational("entry", entry))
+    delta = IV.sqrt(ball(whole("d", d, least=1))) * ball(number("entry", entry, least=0))
     return HessianError(above(delta), above(ball(Fraction(1, 4)) + delta), False)
 
 
 def weight_error(weight: Any) -> HessianError:
     """Ĥ = Aᵀdiag(v̂)A/n + μI with 0 ≤ v̂_i and |v̂_i − p_i(1 − p_i)| ≤ weight: ‖Ĥ − H‖ ≤ weight."""
-    size = as_rational("weight", weight)
+    size = number("weight", weight, least=0)
     return HessianError(above(ball(size)), above(ball(Fraction(1, 4) + size)), True)
 
 
@@ -227,11 +229,12 @@ def step_error(
 
     Raises CompileError where the interval is too short, or the decrement's relative error is not below 1.
     """
-    m = as_rational("mu", mu)
+    m = number("mu", mu, above=0)
     _check_interval(m, hessian, solve, "solve")
     _check_interval(m, hessian, decrement, "decrement")
-    s, h, rest = (ball(as_rational(n, x)) for n, x in (("gradient", gradient), ("hessian", hessian.size), ("extra", extra)))
-    M, e_eta = ball(m), ball(as_rational("eta", eta))
+    parts = (("gradient", gradient), ("hessian", hessian.size), ("extra", extra), ("eta", eta))
+    s, h, rest, e_eta = (ball(number(name, value, least=0)) for name, value in parts)
+    M = ball(m)
     r_q, Q = _perturbed(solve, hessian)
     r_p, P = _perturbed(decrement, hessian)
     # v − N: its absolute part; the part relative to N is β below
@@ -259,7 +262,7 @@ def step_error(
     low = IV.sqrt(1 - tau2)
     damping = ball(1)
     if largest_decrement is not None:
-        x = ball(as_rational("largest_decrement", largest_decrement)) / (2 * IV.sqrt(M))
+        x = ball(number("largest_decrement", largest_decrement, least=0)) / (2 * IV.sqrt(M))
         damping = x / (1 + x)
     absolute = {"gradient": alpha * (1 + e_eta), "gradient, through η": tau0 / (2 * M * low), "extra": rest}
     relative = {
@@ -272,7 +275,7 @@ def step_error(
     if eta_weighted is not None and hessian.symmetric:
         # ‖v‖² ≤ ẑ sup q²/p, and q²/p = (1 − R_q)²/(t(1 − R_p)) with R = 1 − tq, 1 − tp
         ratio = (1 + r_q) / IV.sqrt(ball(solve.lower) * (1 - r_p))
-        cap = above(ball(as_rational("eta_weighted", eta_weighted)) * ratio)
+        cap = above(ball(number("eta_weighted", eta_weighted, least=0)) * ratio)
     total = StepError(
         Fraction(above(sum(absolute.values(), ball(0)))),
         Fraction(above(sum(relative.values(), ball(0)))),
@@ -281,7 +284,7 @@ def step_error(
     )
     largest = None
     if largest_decrement is not None:
-        decrease = ball(as_rational("largest_decrement", largest_decrement))
+        decrease = ball(number("largest_decrement", largest_decrement, least=0))
         length = decrease / IV.sqrt(M)
         taken = 2 * damping  # η(λ²)‖N‖ ≤ (λ/√μ)/(1 + mλ)
         apart, apart_taken = crossed * length, crossed * taken

@@ -30,6 +30,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 
+from .arguments import number
 from .outward import IV, Ball, above, at_most, ball, below, between
 
 
@@ -44,6 +45,13 @@ class StepError:
     relative: Fraction = Fraction(0)
     capped: Fraction = Fraction(0)
     cap: Fraction | None = None
+
+    def __post_init__(self) -> None:
+        """Raises CompileError for a part that is no number ≥ 0."""
+        for name in ("absolute", "relative", "capped", "cap"):
+            value = getattr(self, name)
+            if name != "cap" or value is not None:
+                object.__setattr__(self, name, number(f"StepError: {name}", value, least=0))
 
     def __str__(self) -> str:
         text = f"{float(self.absolute):.4g} + {float(self.relative):.4g}·‖N‖"

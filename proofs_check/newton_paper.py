@@ -14,6 +14,7 @@ import sympy
 from sympy import Rational, diff, sqrt
 
 from .certificate import Refuted, Unknown, Verdict
+from .newton_examples import BOTH, flat, loss
 from .newton_proofs import equal, no_negative_coefficient, omega, omega_star, symbols, verdict
 from .outward import IV, Ball, above, at_most, ball, below
 
@@ -99,6 +100,7 @@ def check_omega_bounds() -> Verdict:
     inside = {t: 1 / (1 + u)}  # t in (0, 1)
     gaps = {
         "ω below": (omega(t) - t**2 / (2 * (1 + 2 * t / 3)), {}),
+        "the first of the two lower bounds": (t**2 / (2 * (1 + 2 * t / 3)) - t**2 / (2 * (1 + t)), {}),
         "ω above": (t**2 / (2 + t) - omega(t), {}),
         "ω* below": (omega_star(t) - t**2 / (2 - t), inside),
         "ω* above": (t**2 / (2 * (1 - t)) - omega_star(t), inside),
@@ -152,7 +154,7 @@ CORRECTED: dict[str, Callable[[], Verdict]] = {
 
 
 # -- false as printed ----------------------------------------------------------------------------------------------------
-# With all a_i = 0 (allowed): f = ln 2 + μ‖x‖²/2, H = μI, N = x, λ_f = √μ‖x‖, λ_g = ‖x‖/2; x ↦ x·r/(2 + r) + ε, r = ‖x‖.
+# Each counterexample also satisfies what is true instead. `flat` has all a_i = 0, which Assumption 3.2 allows.
 
 
 def refuted(text: str, *facts: bool) -> Verdict:
@@ -161,39 +163,54 @@ def refuted(text: str, *facts: bool) -> Verdict:
 
 def refute_decrement_upper() -> Verdict:
     """Lemma B.8: λ_f(x) ≤ (1 + μ‖x‖)/(2√μ)."""
-    z = IV.exp(ball(-20))
-    p, v = 1 / (1 + z), z / (1 + z) ** 2  # n = 2, a = 1, y = ±1, μ = 1, x = 20: gradient ½(2p − 1) + 20, Hessian v + 1
-    decrement = (p - ball(F(1, 2)) + 20) / IV.sqrt(1 + v)
+    here, there = flat(1, 2), loss(1, 20, BOTH)
+    printed = (1 + here.mu * here.r) ** 2 / (4 * here.mu)  # its square
     return refuted(
-        f"a = 0, μ = 1, x = 2: 2 > 3/2; also n = 2, a = 1, y = ±1, μ = 1, x = 20: {below(decrement):.4f} > 21/2",
-        F(2) > F(3, 2),
-        below(decrement) > 10.5,
+        f"a = 0, μ = 1, x = 2: 2 > 3/2; also n = 2, a = 1, y = ±1, μ = 1, x = 20: {below(there.decrement):.4f} > 21/2",
+        here.decrement_squared == 4 and printed == F(9, 4),
+        here.decrement_squared <= 4 * printed,
+        below(there.decrement) > F(21, 2) and above(there.decrement) <= 21,
     )
 
 
 def refute_decrement_of_g() -> Verdict:
     """Lemma B.8 read for λ_g: (μ‖x‖ − 1)/√(1 + μ) ≤ λ_g ≤ (1 + μ‖x‖)/(2√μ)."""
-    return refuted("a = 0: μ = 1/4, x = 5 has 5/2 > 9/4; μ = 3, x = 10 has 5 < 29/2", F(5, 2) > F(9, 4), F(5) < F(29, 2))
+    high, low = flat(F(1, 4), 5), flat(3, 10)
+    upper = (1 + high.mu * high.r) ** 2 / (4 * high.mu)  # squares
+    lower = (low.mu * low.r - 1) ** 2 / (1 + low.mu)
+    return refuted(
+        "a = 0: μ = 1/4, x = 5 has 5/2 > 9/4; μ = 3, x = 10 has 5 < 29/2",
+        high.scaled_decrement == F(5, 2) and upper == F(9, 4) ** 2,
+        low.scaled_decrement == 5 and lower == F(29, 2) ** 2,
+        high.scaled_decrement <= (1 + high.mu * high.r) / (2 * high.mu),
+        low.scaled_decrement**2 >= (low.mu * low.r - 1) ** 2 / (low.mu * (1 + 4 * low.mu)),
+    )
 
 
 def refute_inner_product() -> Verdict:
     """(B.5): x·H⁻¹∇f(x) ≥ −‖x‖/μ + μ²‖x‖²."""
     mu, r = F(2), F(1)
-    return refuted("a = 0, μ = 2, x = 1: 1 < 7/2", r * r < -r / mu + mu**2 * r**2)
+    product, printed = r * r, -r / mu + mu**2 * r**2  # a = 0: H⁻¹∇f = x
+    return refuted(
+        "a = 0, μ = 2, x = 1: 1 < 7/2", printed == F(7, 2) and product < printed, product >= r**2 - r / mu and product == 1
+    )
 
 
 def refute_norm_display() -> Verdict:
     """The last display of the proof of Lemma B.9 (with ‖ε‖ = μ²)."""
     mu, r = F(1), F(10)
-    moved = r * r / (2 + r) + mu**2
-    root = 2 * IV.sqrt(ball(2))  # 2√(μ(1 + μ))
-    largest_eta = root / (root + ball(r - 1))
-    printed = (
-        ball(r**2 - 8 * r**2 / (5 + r) + 2 * r + 1 + 8 * (1 + r) / (5 + r))
-        + 2 * largest_eta * ball(r)
-        + (largest_eta * ball(1 + r)) ** 2
+    moved = flat(mu, r).after + mu**2
+    root = 2 * IV.sqrt(ball(mu * (1 + mu)))
+    largest_eta = root / (root - 1 + ball(mu * r))
+    shrunk = r**2 - 8 * mu**3 * r**2 / (4 * mu + 1 + mu * r) + 2 * mu**2 * r + mu**4
+    grown = 2 / ball(mu) * largest_eta * ball(r) + largest_eta**2 * ball(1 / mu + r) ** 2
+    printed = ball(shrunk) + grown + ball(8 * mu * (1 / mu + r) / (4 * mu + 1 + mu * r))
+    return refuted(
+        f"a = 0, μ = 1, ‖x‖ = 10: {float(moved**2):.2f} > {above(printed):.2f}",
+        above(printed) < moved**2,
+        moved < r,
+        below(printed) > 85.22,
     )
-    return refuted(f"a = 0, μ = 1, ‖x‖ = 10: {float(moved**2):.2f} > {above(printed):.2f}", above(printed) < moved**2)
 
 
 def refute_norm_decrease() -> Verdict:
@@ -220,37 +237,51 @@ def refute_constants_depend_on_mu_only() -> Verdict:
 
 def refute_value_display() -> Verdict:
     """The display after (B.6): g(x⁺) − g(x) ≤ −λ²/(1 + λ) + ω*(δ²) for ε = 0 (δ² where δ belongs)."""
-    x = ball(F(1, 6))
-    r = F(1, 3)
-    change = ((r * r / (2 + r)) ** 2 - r**2) / 8
-    printed = -(x**2) / (1 + x) + _omega_star((x / (1 + x)) ** 2)
-    return refuted(f"a = 0, λ = 1/6: {float(change):.6f} > {above(printed):.6f}", above(printed) < change)
+    here = flat(1, F(1, 3))
+    change = flat(1, here.after).scaled_gap - here.scaled_gap
+    lam, delta = here.scaled_decrement, (here.r - here.after) / 2  # ∇²g = 1/4
+    printed, corrected = (ball(-(lam**2) / (1 + lam)) + _omega_star(ball(d)) for d in (delta**2, delta))
+    return refuted(
+        f"a = 0, λ = 1/6: {float(change):.6f} > {above(printed):.6f}",
+        lam == F(1, 6) and delta == lam / (1 + lam),
+        above(printed) < change,
+        change <= below(corrected),
+    )
 
 
 def refute_quarter() -> Verdict:
     """|ε·(∇²g)⁻¹ε| ≤ ε²/4 before (B.6), or with ∇²g."""
     mu = F(1, 10)
-    return refuted("a = 0: (∇²g)⁻¹ = 4; a = 1, x = 0, μ = 1/10: ∇²g = 7/8", (F(1, 4) + mu) / (4 * mu) == F(7, 8))
+    seven, most = (F(1, 4) + mu) / (4 * mu), (1 + 4 * mu) / (16 * mu)
+    return refuted("a = 0: (∇²g)⁻¹ = 4; a = 1, x = 0, μ = 1/10: ∇²g = 7/8", seven == F(7, 8) == most, F(1, 4) < seven < 4)
 
 
 def refute_decrease_constant() -> Verdict:
     """Appendix E.1: the decrease is at least 0.01 for |y| ≤ 0.01, z ≤ 0.012."""
-    z = ball(F(12, 1000))
-    root = IV.sqrt(ball(F(1, 49)) + z)
-    value = -ball(F(1, 42)) - IV.log(1 - root) - root
-    return refuted(f"y = 0, z = 0.012: h(1/6) = {below(value):.5f} > −0.01", below(value) > -0.01)
+    lam, y = F(1, 6), F(0)
+
+    def h(z: Fraction) -> Ball:
+        root = IV.sqrt(ball((lam / (1 + lam)) ** 2 - 2 * y / (1 + lam) + z))
+        return ball(y - lam**2 / (1 + lam)) - IV.log(1 - root) - root
+
+    value = h(F(12, 1000))
+    return refuted(
+        f"y = 0, z = 0.012: h(1/6) = {below(value):.5f} > −0.01",
+        below(value) > -0.00536,
+        above(h(F(0))) < -0.01,
+    )
 
 
 def refute_hessian_deviation() -> Verdict:
-    """0 ≤ δ/(1 − δ) − λ ≤ δ + λ, after Corollary B.6."""
-
-    def middle(lam: Fraction, delta: Fraction) -> Fraction:
-        return delta / (1 - delta) - lam
-
+    """0 ≤ δ/(1 − δ) − λ, after Corollary B.6: a = 0, x = 1/5, ε = 1/1000 along x, so that √ε < λ = 1/10 < 1/6."""
+    here, error = flat(1, F(1, 5)), F(1, 1000)
+    lam, delta = here.scaled_decrement, (here.r - here.after - error) / 2
+    middle = delta / (1 - delta) - lam
     return refuted(
-        "λ = 0.1, δ = 0.05: −9/190 < 0; λ = 0.001, δ = 0.1: 0.1101 > 0.101",
-        middle(F(1, 10), F(1, 20)) == F(-9, 190),
-        middle(F(1, 1000), F(1, 10)) > F(101, 1000),
+        f"a = 0, x = 1/5, ε = 1/1000 along x: λ = 1/10, δ = {float(delta):.5f}, δ/(1 − δ) − λ = {float(middle):.5f} < 0",
+        error < lam**2 and lam == F(1, 10),
+        middle < 0,
+        abs(middle) <= delta + lam,
     )
 
 

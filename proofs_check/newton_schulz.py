@@ -9,15 +9,16 @@ c = ασ_max², κ = σ_max/σ_min. From X_0 = αI with A symmetric and positive
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 import sympy
 
 from ..compiler.errors import CompileError
+from .arguments import choice, number, show, whole
 from .certificate import Verdict
 from .minimax import as_rational
 from .newton_proofs import equal, no_negative_coefficient, symbols, verdict
-from .outward import IV, Ball, above, ball, below
+from .outward import IV, Ball, above, ball, below, between
 
 #: X_0 = αAᵀ, or X_0 = αI for a symmetric positive definite A.
 Start: TypeAlias = Literal["transpose", "identity"]
@@ -30,17 +31,14 @@ def initial_residual(kappa: Any, c: Any = None, start: Start = "transpose") -> F
     c       α σ_max² (α λ_max for X_0 = αI), in (0, 2); None for the best, where ρ = (κ² − 1)/(κ² + 1)
     Raises CompileError where κ < 1 or c is not in (0, 2): there the iteration need not converge.
     """
-    k = as_rational("kappa", kappa)
-    if k < 1:
-        raise CompileError(f"kappa is {float(k):.6g}: expected a condition number, 1 or more")
-    spread = k if start == "identity" else k * k
-    scale = 2 * spread / (spread + 1) if c is None else as_rational("c", c)
-    if not 0 < scale < 2:
-        raise CompileError(
-            f"c = α·σ_max² is {float(scale):.6g}: expected a number in (0, 2)",
-            rule="outside, some residual 1 − ασ² is not below 1 in absolute value, and the iteration diverges",
-            fix="leave c out for the best α, 2/(σ_max² + σ_min²)",
-        )
+    k = number("kappa", kappa, least=1, why="it is a condition number")
+    spread = k if choice("start", start, get_args(Start)) == "identity" else k * k
+    if c is None:
+        scale = 2 * spread / (spread + 1)
+    else:
+        why = "outside, some residual 1 − ασ² is not below 1 in absolute value, and the iteration diverges"
+        fix = "leave c out for the best α, 2/(σ_max² + σ_min²)"
+        scale = number("c = α·σ_max²", c, above=0, below=2, why=why, fix=fix)
     return max(abs(1 - scale), abs(1 - scale / spread))
 
 
@@ -55,7 +53,8 @@ def inversion_steps(kappa: Any, tol: Any, *, c: Any = None, order: int = 2, star
     rho = initial_residual(kappa, c, start)
     if rho == 0:
         return 0
-    wanted, rate, power, steps = -IV.log(ball(goal)), -IV.log(ball(rho)), 1, 0
+    # ln(1/ρ) from 1 − ρ, exactly: a logarithm of ρ near 1 would lose it
+    wanted, rate, power, steps = -IV.log(ball(goal)), _minus_log(1 - rho), 1, 0
     while below(power * rate - wanted) < 0:
         if power.bit_length() <= 12 and rho**power <= goal:  # a tie, or nearly one, decided exactly
             break
@@ -71,11 +70,11 @@ def inversion_steps_bound(kappa: Any, tol: Any, *, c: Any = None) -> int:
 
     Raises CompileError as `inversion_steps` does, and for c > 1.
     """
-    goal, k = _tolerance(tol), as_rational("kappa", kappa)
+    goal, k = _tolerance(tol), number("kappa", kappa, least=1, why="it is a condition number")
     initial_residual(k, c)
     scale = Fraction(2) if c is None else as_rational("c", c)
     if c is not None and scale > 1:
-        raise CompileError(f"c is {float(scale):.6g}: the closed form is for c ≤ 1", fix="call inversion_steps instead")
+        raise CompileError(f"c is {show(scale)}: the closed form is for c ≤ 1", fix="call inversion_steps instead")
     two = IV.log(ball(2))
     needed = -IV.log(ball(goal)) * ball(k * k / scale)  # 2^steps must reach κ² ln(1/tol)/c
     count = above(IV.log(needed) / two)
@@ -88,16 +87,16 @@ def _ceiling(value: float) -> int:
 
 
 def _tolerance(tol: Any) -> Fraction:
-    goal = as_rational("tol", tol)
-    if not 0 < goal < 1:
-        raise CompileError(f"tol is {float(goal):.6g}: expected a residual in (0, 1)")
-    return goal
+    return number("tol", tol, above=0, below=1)
 
 
 def _order(order: int) -> int:
-    if isinstance(order, bool) or not isinstance(order, int) or order < 2:
-        raise CompileError(f"order is {order!r}: expected a whole number, 2 or more")
-    return order
+    return whole("order", order, least=2, most=10**6)
+
+
+def _minus_log(gap: Fraction) -> Ball:
+    """−ln(1 − gap), 0 < gap ≤ 1, from below and above: gap ≤ −ln(1 − gap) ≤ gap + gap² for gap ≤ 1/2."""
+    return -IV.log(ball(1 - gap)) if gap > Fraction(1, 10**9) else between(gap, gap + gap**2)
 
 
 # -- perturbed matrices --------------------------------------------------------------------------------------------------
@@ -118,19 +117,16 @@ def condition_perturbation(kappa: Any, mu: Any, size: Any) -> float:
     Source: (E.6) of Giannou et al., whose eigenvalues are right for symmetric E only; singular values are right for all.
     """
     m, e = _perturbation(mu, size)
-    k = as_rational("kappa", kappa)
-    if k < 1:
-        raise CompileError(f"kappa is {float(k):.6g}: expected a condition number, 1 or more")
+    k = number("kappa", kappa, least=1, why="it is a condition number")
     return above(ball((k + e / m) / (1 - e / m)))
 
 
 def _perturbation(mu: Any, size: Any) -> tuple[Fraction, Fraction]:
-    m, e = as_rational("mu", mu), as_rational("size", size)
-    if m <= 0:
-        raise CompileError(f"mu is {float(m):.6g}: expected a number above 0, a lower bound of the singular values of H")
-    if not 0 <= e < m:
+    m = number("mu", mu, above=0, why="it is a lower bound of the singular values of H")
+    e = number("size", size, least=0)
+    if e >= m:
         raise CompileError(
-            f"size is {float(e):.6g}: expected a number from 0 to below mu = {float(m):.6g}",
+            f"size is {show(e)}: expected a number from 0 to below mu = {show(m)}",
             rule="a perturbation as large as the least singular value can make the matrix singular",
         )
     return m, e
@@ -141,19 +137,14 @@ def step_size_change(mu: Any, change: Any) -> float:
 
     Source: (E.1) of Giannou et al., where 4μ ε²/(1 − ε) is what z may change for a change ε of η; sharp form.
     """
-    m, d = as_rational("mu", mu), as_rational("change", change)
-    if m <= 0 or d < 0:
-        raise CompileError(f"step_size_change: mu = {float(m):.6g}, change = {float(d):.6g}: expected mu > 0 and change ≥ 0")
+    m, d = number("mu", mu, above=0), number("change", change, least=0)
     root = IV.sqrt(ball(d))
     return above(root / (2 * IV.sqrt(ball(m)) + root))
 
 
 def step_size_tolerance(mu: Any, change: Any) -> float:
     """How far z may move for η to move by at most `change`, in [0, 1): 4μ ε²/(1 − ε)², rounded down; the inverse of that."""
-    m, e = as_rational("mu", mu), as_rational("change", change)
-    if m <= 0 or not 0 <= e < 1:
-        given = f"mu = {float(m):.6g}, change = {float(e):.6g}"
-        raise CompileError(f"step_size_tolerance: {given}: expected mu > 0 and 0 ≤ change < 1")
+    m, e = number("mu", mu, above=0), number("change", change, least=0, below=1)
     return below(ball(4 * m * e**2 / (1 - e) ** 2))
 
 

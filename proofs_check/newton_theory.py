@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from ..compiler.errors import CompileError
-from .minimax import as_rational
+from .arguments import LARGE, number, whole
 from .newton_lemmas import Damped, StepError
 from .outward import IV, above, at_most, ball, below, plus
 
@@ -219,13 +219,14 @@ def trajectory(mu: Any, eps: Any, steps: int, x0_norm: Any = 0, relative: Any = 
 
     `eps` is a number, or a `StepError` such as `step_error` gives; `relative` is added to its relative part.
 
-    Raises CompileError unless μ > 0 and eps, relative, x0_norm and steps are at least 0.
+    Cost: where λ is large a few milliseconds a step, and 1/μ steps or so of that kind.
+    Raises CompileError unless μ > 0, eps, relative and x0_norm are at least 0, all of a size from 1e-20 to 1e20, and steps is a
+    whole number up to MOST_STEPS.
     Example: trajectory(1/2, 0, 4)[4].distance < 1e-6.
     """
-    if isinstance(steps, bool) or not isinstance(steps, (int, np.integer)) or steps < 0:
-        raise CompileError(f"steps is {steps!r}: expected a whole number, 0 or more")
+    last = whole("steps", steps, most=MOST_STEPS)
     run = _checked(mu, eps, x0_norm, relative)
-    return tuple(run[t] for t in range(int(steps) + 1))
+    return tuple(run[t] for t in range(last + 1))
 
 
 def distance_bound(mu: Any, eps: Any, steps: int, x0_norm: Any = 0, relative: Any = 0) -> float:
@@ -248,8 +249,9 @@ def region_radius(mu: Any, eps: Any, x0_norm: Any = 0, relative: Any = 0, steps:
     The least of three: f(x_t) bounds ‖x_t‖; ‖x*‖ plus the distance; and max(x0_norm, C₁) with
     C₁ = (2 + ε(1 + 2μ))/(μ(2 − ε)) for errors of size ε < 2 (Lemma B.10, corrected; no relative part). ∞ where none holds.
     """
+    last = 0 if steps is None else whole("steps", steps, most=MOST_STEPS)
     run = _checked(mu, eps, x0_norm, relative)
-    largest = max(state.norm for state in run.states_up_to(0 if steps is None else steps))
+    largest = max(state.norm for state in run.states_up_to(last))
     if steps is None:
         largest = run.largest_norm()
     error, m = run.damped.error, run.damped.mu
@@ -267,7 +269,7 @@ def steps_needed(mu: Any, eps: Any, x0_norm: Any = 0, distance: Any = None, rela
     Raises CompileError where `distance` is not above 0, or missing although eps = 0.
     """
     run = _checked(mu, eps, x0_norm, relative)
-    goal = theorem_distance(mu, run.damped.error.absolute) if distance is None else float(as_rational("distance", distance))
+    goal = theorem_distance(mu, run.damped.error.absolute) if distance is None else below(ball(number("distance", distance)))
     if goal <= 0:
         raise CompileError(
             f"steps_needed: the distance to reach is {goal:.6g}: expected a number above 0",
@@ -283,8 +285,8 @@ def steps_needed(mu: Any, eps: Any, x0_norm: Any = 0, distance: Any = None, rela
 
 
 def theorem_distance(mu: Any, eps: Any) -> float:
-    """1.31 ε √((1 + 4μ)/μ): the distance of the corrected Theorem 5.4, rounded down."""
-    m, e = as_rational("mu", mu), as_rational("eps", eps)
+    """1.31 ε √((1 + 4μ)/μ): the distance of the corrected Theorem 5.4, rounded down; μ > 0 and eps ≥ 0, or CompileError."""
+    m, e = _ridge(mu), number("eps", eps, least=0)
     return below(ball(Fraction(131, 100) * e) * IV.sqrt(ball((1 + 4 * m) / m)))
 
 
@@ -292,15 +294,18 @@ def admissible_error(mu: Any, x0_norm: Any = 0) -> float:
     """The largest error per step (to two digits) for which the iterates are proved to come to distance `theorem_distance`.
 
     The proof: above some decrement every step lowers f, and from there on the recurrence of the decrement leads down.
-    It is larger than the constant c(μ) of `closed_error`; from error 2 on the claim is false (all a_i = 0).
+    It is at least the constant c(μ) of `closed_error`; from error 2 on the claim is false (all a_i = 0).
+    Raises CompileError unless μ > 0 and x0_norm ≥ 0.
     """
     low, high = 0.0, 2.0
     start = _checked(mu, 0, x0_norm, 0)[0]
-    m = as_rational("mu", mu)
+    m = _ridge(mu)
     while high - low > 0.01 * high:
         middle = math.sqrt(low * high) if low else high / 4
         low, high = (middle, high) if _converges(Damped(m, StepError(Fraction(middle))), start) else (low, middle)
-    return low
+        if not low and high < 1e-12:
+            break
+    return max(low, closed_error(mu, x0_norm))
 
 
 def _converges(damped: Damped, start: State) -> bool:
@@ -322,28 +327,23 @@ def _converges(damped: Damped, start: State) -> bool:
 def closed_error(mu: Any, x0_norm: Any = 0) -> float:
     """c(μ) in closed form, rounded down: 4√(μ/(1 + 4μ)) min{0.059, 1/(2(1 + Λ))}, Λ = (1 + Cμ)/(2μ), C = max(x0_norm, C₁(c)).
 
-    With x0_norm = 0 it is 4√(μ/(1 + 4μ)) min{0.059, μ/(2.126(1 + μ))}; see `newton_proofs.check_closed_theorem`.
+    With x0_norm = 0 it is 4√(μ/(1 + 4μ)) min{0.059, μ/(2.126(1 + μ))}; see `newton_paper.check_closed_theorem`.
+    Raises CompileError unless μ > 0 and x0_norm ≥ 0.
     """
-    m, r = as_rational("mu", mu), as_rational("x0_norm", x0_norm)
+    m, r = _ridge(mu), number("x0_norm", x0_norm, least=0, size=LARGE)
     inner = max(Fraction(1126, 1000) + Fraction(126, 1000) * m, r * m)
     slope = min(Fraction(59, 1000), 1 / (2 * (1 + (1 + inner) / (2 * m))), m / (Fraction(2126, 1000) * (1 + m)))
     return below(4 * IV.sqrt(ball(m / (1 + 4 * m))) * ball(slope))
 
 
 def _checked(mu: Any, eps: Any, x0_norm: Any, relative: Any) -> _Run:
-    m = as_rational("mu", mu)
-    if m <= 0:
-        raise CompileError(
-            f"mu is {float(m):.6g}: expected a number above 0",
-            rule="without a ridge separable data have no minimiser, and no step count holds for all data",
-            fix="pass mu > 0, for example mu=0.1",
-        )
-    numbers = []
-    error = eps if isinstance(eps, StepError) else None
-    for name, given in (("eps", error.absolute if error else eps), ("relative", relative), ("x0_norm", x0_norm)):
-        number = as_rational(name, given)
-        if number < 0:
-            raise CompileError(f"{name} is {float(number):.6g}: expected a number, 0 or more")
-        numbers.append(number)
-    error = replace(error, relative=error.relative + numbers[1]) if error else StepError(numbers[0], numbers[1])
-    return _run(m, error, above(ball(numbers[2])))
+    m, more = _ridge(mu), number("relative", relative, least=0, size=LARGE)
+    norm = above(ball(number("x0_norm", x0_norm, least=0, size=LARGE)))
+    if isinstance(eps, StepError):
+        return _run(m, replace(eps, relative=eps.relative + more), norm)
+    return _run(m, StepError(number("eps", eps, least=0, size=LARGE), more), norm)
+
+
+def _ridge(mu: Any) -> Fraction:
+    why = "without a ridge separable data have no minimiser, and no step count holds for all data"
+    return number("mu", mu, above=0, size=LARGE, why=why, fix="pass mu > 0, for example mu=0.1")

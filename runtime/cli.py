@@ -78,11 +78,13 @@ def build_parser() -> argparse.ArgumentParser:
         "verify",
         commands.verify,
         "print the certificate: identity for all dimensions, exact equality, the paper's figures",
-        "headwright verify least_squares --set steps=20\n  headwright verify my_model\n  headwright verify --all",
+        "headwright verify least_squares --set steps=20\n  headwright verify my_model\n  headwright verify --all\n"
+        '  headwright verify --ledger "Lemma B.8"',
     )
     verified.add_argument("name", metavar="NAME|DIR", nargs="?", help=_SUBJECT)
     verified.add_argument("--all", action="store_true", help="every construction with every option, and the ledger")
-    verified.add_argument("--ledger", action="store_true", help="every statement of the papers: see `headwright ledger`")
+    of_papers = "every statement of the papers, or those called NAME, each with its counterexample: see `headwright ledger`"
+    verified.add_argument("--ledger", action="store_true", help=of_papers)
     _settings(verified)
 
     stated = _command(

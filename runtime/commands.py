@@ -192,17 +192,18 @@ def read_npz(path: str) -> Mapping[str, np.ndarray]:
 
 
 def verify(arguments: argparse.Namespace) -> Result:
-    if sum((arguments.all, arguments.ledger, arguments.name is not None)) != 1:
+    named = arguments.name is not None and not arguments.ledger
+    if sum((arguments.all, arguments.ledger, named)) != 1:
         raise CompileError(
             "verify takes one NAME or DIR, or --all, or --ledger", fix="for example: headwright verify least_squares"
         )
-    if arguments.set and arguments.name is None:
+    if arguments.set and not named:
         raise CompileError(
             f"--set does not go with {'--all' if arguments.all else '--ledger'}",
             fix="verify one construction: headwright verify NAME --set …",
         )
     if arguments.ledger:
-        return _ledger(None)
+        return _ledger(None, statement=arguments.name)
     if arguments.all:
         return _verify_all()
     title, model = open_subject(arguments.name, parse_settings(arguments.set), note)
@@ -232,12 +233,16 @@ def _verify_all() -> Result:
     return Result(f"{text}\n\n{statements.text}", data, 0 if holds and statements.status == 0 else 1)
 
 
-def _ledger(certificates: Mapping[str, Certificate] | None, folder: str | None = None) -> Result:
+def _ledger(
+    certificates: Mapping[str, Certificate] | None, folder: str | None = None, statement: str | None = None
+) -> Result:
     from . import ledger
 
-    outcomes = ledger.decide_all(ledger.ledger(certificates))
+    outcomes = ledger.decide_all(ledger.chosen(statement, certificates))
     data = ledger.to_json(outcomes)
-    text = f"{table(ledger.HEADER, ledger.rows_of(outcomes))}\n{ledger.summary(outcomes)}"
+    full = statement is not None and len(outcomes) <= ledger.IN_FULL
+    shown = ledger.in_full(outcomes) + "\n" if full else table(ledger.HEADER, ledger.rows_of(outcomes))
+    text = f"{shown}\n{ledger.summary(outcomes)}"
     if folder is not None:
         data["written"] = ledger.write(outcomes, folder)
         text += "\nwritten: " + ", ".join(data["written"])

@@ -10,16 +10,13 @@ from typing import Any
 
 from .. import constructions
 from ..compiler.errors import InputError
-from ..proofs_check import ahn_statements, fu_statements
-from ..proofs_check.certificate import Certificate, Proved, Unknown, Verdict
-from ..proofs_check.claims import Outcome, Statement, decide, from_table, statements
+from ..proofs_check.certificate import Certificate, Proved, Refuted, Unknown, Verdict
+from ..proofs_check.claims import Outcome, Statement, decide, find, statements
+from ..proofs_check.claims.record import text_of
 from . import atomic, ledger_page
 from .api import verify as verify_model
 from .progress import track
 from .subjects import all_subjects, describe
-
-#: Tables of statements of other papers: rows that `from_table` takes.
-TABLES: tuple[Sequence[Any], ...] = (ahn_statements.as_rows(), fu_statements.STATEMENTS)
 
 #: The papers whose constructions are statements of the ledger.
 SOURCES = ("Giannou et al. 2024", "Ahn et al. 2023", "Fu et al. 2024", "Fu et al. 2023")
@@ -29,8 +26,7 @@ PAGE, DATA = "ledger.md", "ledger.json"
 
 def ledger(certificates: Mapping[str, Certificate] | None = None) -> tuple[Statement, ...]:
     """All statements. `certificates`: of models that are verified already, by their description."""
-    others = tuple(statement for table in TABLES for statement in from_table(table))
-    return (*statements(), *others, *compiled_statements(certificates or {}))
+    return (*statements(), *compiled_statements(certificates or {}))
 
 
 def compiled_statements(certificates: Mapping[str, Certificate]) -> tuple[Statement, ...]:
@@ -58,8 +54,14 @@ def compiled_statements(certificates: Mapping[str, Certificate]) -> tuple[Statem
     return tuple(found)
 
 
+def chosen(text: str | None, certificates: Mapping[str, Certificate] | None = None) -> tuple[Statement, ...]:
+    """All statements, or those that `find` finds. Raises InputError where there is none."""
+    known = ledger(certificates)
+    return known if text is None else find(text, known)
+
+
 def _sentence(text: str) -> str:
-    return f"{text[0].upper()}{text[1:]}." if text else ""
+    return f"{text[0].upper()}{text[1:].rstrip('.')}." if text else ""
 
 
 def _check_compiled(name: str, values: Mapping[str, Any], certificates: Mapping[str, Certificate]) -> Verdict:
@@ -93,13 +95,37 @@ def _mark(outcome: Outcome) -> str:
     return outcome.statement.verdict if outcome.confirmed else f"NOT CONFIRMED: {outcome.statement.verdict}"
 
 
+#: So many statements are shown in full, not as rows of a table.
+IN_FULL = 12
+
+
+def in_full(outcomes: Sequence[Outcome]) -> str:
+    """Each statement with what is wrong, what is true, why, and the Python that runs its checks again."""
+    return "\n\n".join(_full(outcome) for outcome in outcomes)
+
+
+def _full(outcome: Outcome) -> str:
+    s = outcome.statement
+    answers = [v for v in (outcome.found, outcome.second) if v is not None]
+    rows = [("says", s.printed), ("verdict", f"{_mark(outcome)} ({outcome.seconds:.2f} s)")]
+    rows += [("counterexample", text_of(v)) for v in answers if isinstance(v, Refuted)]
+    rows += [("true", s.corrected)] if s.corrected else []
+    rows += [("proof", text_of(v)) for v in answers if isinstance(v, Proved)]
+    rows += [("undecided", text_of(v)) for v in answers if isinstance(v, Unknown)]
+    rows += [("no more, since", s.reason)] if s.reason else []
+    rows += [("evidence", s.evidence)]
+    rows += [("Python", call) for call in s.code]
+    return "\n".join([f"{s.name}: {s.title}", *(f"  {name:<15} {text}" for name, text in rows)])
+
+
 def summary(outcomes: Sequence[Outcome]) -> str:
     """How many statements there are of each kind, and which are not confirmed, with what was found."""
     kinds: dict[str, int] = {}
     for outcome in outcomes:
         kinds[outcome.statement.verdict] = kinds.get(outcome.statement.verdict, 0) + 1
     bad = [outcome for outcome in outcomes if not outcome.confirmed]
-    lines = [f"{len(outcomes)} statements: " + ", ".join(f"{count} {kind}" for kind, count in kinds.items())]
+    plural = "" if len(outcomes) == 1 else "s"
+    lines = [f"{len(outcomes)} statement{plural}: " + ", ".join(f"{count} {kind}" for kind, count in kinds.items())]
     lines += [f"NOT CONFIRMED {o.statement.name}: {o.found}" + (f"; {o.second}" if o.second else "") for o in bad]
     return "\n".join([*lines, f"{len(outcomes) - len(bad)} of {len(outcomes)} recorded verdicts are confirmed by their checks"])
 

@@ -19,18 +19,24 @@ from .blocks import ONE, letter
 
 def check_gram_form(heads: int = 2) -> Verdict:
     """H_{L+1} = M H_L with M a function of G_L = H_LH_Lᵀ, and G_{L+1} = M G_L Mᵀ: so H_L = M_L(H_0H_0ᵀ)H_0 for every L."""
-    H, after, factor = letter("H"), letter("H"), ONE
+    H, keys = letter("H"), letter("keys", symmetric=True)
+    after, factor, masked, masked_factor = H, ONE, H, ONE
     for i in range(heads):
         V, K, Q = (letter(f"{name}{i}") for name in "VKQ")
         after = after + (V @ H) @ (K @ H).T @ (Q @ H)
         factor = factor + V @ (H @ H.T) @ K.T @ Q
+        masked = masked + (V @ H) @ keys @ (K @ H).T @ (Q @ H)
+        masked_factor = masked_factor + V @ (H @ keys @ H.T) @ K.T @ Q
     degree, k = symbols("degree k")
     return verdict(
-        "(W_VH)(W_KH)ᵀ(W_QH) = W_V(HHᵀ)W_KᵀW_QH, for all sizes; the next G is MGMᵀ, so by induction all depend on G_0 only. "
+        "(W_VH)(W_KH)ᵀ(W_QH) = W_V(HHᵀ)W_KᵀW_QH, for all sizes; the next G is MGMᵀ, so by induction all depend on G_0 only "
+        "(a mask of keys stands in the middle of G). "
         "M_L has degree "
         "m_L in G_0 with m_{L+1} = 3m_L + 1, so m_L ≤ (3^L − 1)/2, and 2m_L + 1 = 3^L.",
         ("layer", after == factor @ H),
         ("next G", after @ after.T == factor @ (H @ H.T) @ factor.T),
+        ("layer with a mask", masked == masked_factor @ H),
+        ("next G with a mask", masked @ keys @ masked.T == masked_factor @ (H @ keys @ H.T) @ masked_factor.T),
         ("m", equal(degree + (2 * degree + 1), 3 * degree + 1)),
         ("(3^L − 1)/2", equal((3 * (3**k - 1) / 2 + 1), (3 ** (k + 1) - 1) / 2)),
     )
@@ -101,8 +107,8 @@ def check_extremal(most: int = 13) -> Verdict:
             weights.append(weight)
         parts.append((f"degree {m}", all((below(w) > 0) if k % 2 == 0 else (above(w) < 0) for k, w in enumerate(weights))))
     return verdict(
-        "The value at t outside [−1, 1] is Σ w_k r(cos(kπ/m)), and the weights have alternating signs (interval "
-        "arithmetic); T_m is "
-        "±1 with the same signs at these points, so Σ|w_k| = T_m(t), and |r(0)| ≤ T_m(t) max|r|.",
+        "The value at t outside [−1, 1] is Σ w_k r(cos(kπ/m)), and the weights alternate in sign, since the points fall and t "
+        "lies beyond them (in intervals for three m); T_m is ±1 with the same signs at these points, so Σ|w_k| = T_m(t), and "
+        "|r(0)| ≤ T_m(t) max|r|.",
         *parts,
     )

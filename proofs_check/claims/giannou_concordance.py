@@ -11,6 +11,7 @@ import sympy
 from sympy import Rational, diff, sqrt
 
 from ..certificate import Proved, Verdict
+from ..newton_examples import loss
 from ..newton_paper import (
     check_closed_theorem,
     check_omega_bounds,
@@ -20,6 +21,7 @@ from ..newton_paper import (
     refuted,
 )
 from ..newton_proofs import (
+    check_decrease,
     check_invariant_ball,
     check_lipschitz,
     check_standard,
@@ -27,16 +29,20 @@ from ..newton_proofs import (
     check_value,
     equal,
     no_negative_coefficient,
+    omega,
+    omega_star,
     symbols,
     verdict,
 )
-from ..outward import IV, ball, below
+from ..outward import IV, above, ball, below
 from .giannou_layers import OWN, SOURCE
 from .record import Statement
 
 F = Fraction
-_LEAST = "The least constant is 1/(3√3·√μ(1 + 4μ)), and 1/(2√μ) is enough for the next sentence; 1/√μ would make f/(4μ) "
-"2-self-concordant."
+_LEAST = (
+    "The least constant is 1/(3√3·√μ(1 + 4μ)), and 1/(2√μ) is enough for the next sentence; 1/√μ would make f/(4μ) "
+    "self-concordant with the constant 2 only."
+)
 
 
 def check_constant() -> Verdict:
@@ -46,7 +52,8 @@ def check_constant() -> Verdict:
     return verdict(
         "The least M is 1/(3√3·√μ(1 + 4μ)) (lemma `third`: a square times a positive factor), and 27(1 + 4μ)² ≥ 1.",
         ("least constant", isinstance(least, Proved)),
-        ("it is below 1/√μ", no_negative_coefficient(27 * (1 + 4 * mu) ** 2 - 1)),
+        ("(1/√μ over the least)² = 27(1 + 4μ)²", equal((3 * sqrt(3) * (1 + 4 * mu)) ** 2, 27 * (1 + 4 * mu) ** 2)),
+        ("at least 1", no_negative_coefficient(27 * (1 + 4 * mu) ** 2 - 1)),
     )
 
 
@@ -78,9 +85,13 @@ def check_damped_form() -> Verdict:
 def check_decrease_at_quarter() -> Verdict:
     t = ball(F(1, 4))
     x = symbols("x")
+    q = x / (1 + x)
     return verdict(
         "A damped step lowers a standard self-concordant g by ω(λ) or more, ω grows, and ω(1/4) = 0.0268….",
-        ("ω(1/4) ≥ 0.02", below(t - IV.log(1 + t)) >= 0.02),
+        ("ω(1/4) ≥ 0.0268", below(t - IV.log(1 + t)) >= 0.0268),
+        ("a step", isinstance(check_decrease(), Proved) and isinstance(check_standard_scaling(), Proved)),
+        ("slope of λ²/(1 + λ) − ω*(λ/(1 + λ)) = ω(λ)", equal(diff(x * q - omega_star(q), x), diff(omega(x), x))),
+        ("both 0 at 0", equal(omega(x).subs(x, 0), 0) and equal(omega_star(x).subs(x, 0), 0)),
         ("ω grows", no_negative_coefficient(diff(x - sympy.log(1 + x), x))),
     )
 
@@ -109,11 +120,13 @@ def check_mean_hessian() -> Verdict:
 
 
 def check_gradient_bounds() -> Verdict:
-    p, mu, r = symbols("p mu r")
+    e = symbols("e")  # exp(−y x·a)
+    steep = abs(loss(1, -30).gradient)  # n = d = 1, a = y = 1: p = 1, nearly
     return verdict(
-        "∇f = −mean y_ip_ia_i + μx with 0 < p_i < 1 and ‖a_i‖ ≤ 1: the mean has norm below 1 (triangle inequality, twice).",
-        ("p < 1", no_negative_coefficient(1 - p / (1 + p))),
-        ("upper − lower", equal((1 + mu * r) - (-1 + mu * r), 2)),
+        "∇f = −mean y_ip_ia_i + μx with 0 < p_i < 1 and ‖a_i‖ ≤ 1: the mean has norm below 1 (triangle inequality, twice). The "
+        "upper bound is reached in the limit: n = d = 1, a = y = 1, x = −r.",
+        ("1 − p > 0", equal(1 - e / (1 + e), 1 / (1 + e))),
+        ("r = 30, μ = 1: 31", 31 - 1e-12 < below(steep) <= above(steep) < 31),
     )
 
 
@@ -131,17 +144,22 @@ def check_decrement_bounds() -> Verdict:
 
 
 def refute_definite() -> Verdict:
-    a = sympy.Matrix([[1, 0]])
+    a, p = sympy.Matrix([[1, 0]]), Rational(1, 2)
+    matrix = a.T * (p * (1 - p)) * a
     return refuted(
         "n = 1, d = 2, a = (1, 0): AᵀDA/n = diag(1/4, 0) at x = 0 is singular",
-        (a.T * a / 4).det() == 0,
+        matrix == sympy.diag(Rational(1, 4), 0),
+        matrix.det() == 0,
     )
 
 
 def check_semidefinite() -> Verdict:
-    v, s = symbols("v s")
+    v, w, a, b, x, y = sympy.symbols("v w a b x y", real=True)
+    A, u, D = sympy.Matrix([[a, b], [b, -a]]), sympy.Matrix([x, y]), sympy.diag(v, w)
+    whole = (u.T * A.T * D * A * u)[0]
     return verdict(
-        "uᵀAᵀDAu = Σ v_i(a_i·u)² ≥ 0, which is all that ∇²f ≥ μ needs.", ("a term", no_negative_coefficient(v * s**2))
+        "uᵀAᵀDAu = Σ v_i(a_i·u)² ≥ 0, which is all that ∇²f ≥ μ needs (two rows, in symbols).",
+        ("Σ v_i(a_i·u)²", equal(whole, v * (a * x + b * y) ** 2 + w * (b * x - a * y) ** 2)),
     )
 
 
@@ -181,7 +199,8 @@ def check_normal_equations() -> Verdict:
 
 def refute_normal_equations() -> Verdict:
     A = sympy.Matrix([[1, 0]])
-    return refuted("n = 1, d = 2, A = (1, 0): AᵀA has no inverse", (A.T * A).det() == 0)
+    gram = A.T * A
+    return refuted("n = 1, d = 2, A = (1, 0): AᵀA = diag(1, 0) has no inverse", gram == sympy.diag(1, 0), gram.det() == 0)
 
 
 STATEMENTS: tuple[Statement, ...] = (
@@ -239,7 +258,7 @@ STATEMENTS: tuple[Statement, ...] = (
     ),
     Statement(
         SOURCE, "Lemma B.4", "bounds of ω and ω*",
-        "t²/(2 + 4t/3) ≤ ω(t) ≤ t²/(2 + t) and t²/(2 − t) ≤ ω*(t) ≤ t²/(2 − 2t) for every t ≥ 0.",
+        "t²/(2 + 2t) ≤ t²/(2 + 4t/3) ≤ ω(t) ≤ t²/(2 + t) and t²/(2 − t) ≤ ω*(t) ≤ t²/(2 − 2t) for every t ≥ 0.",
         "polynomial certificate", "holds with restriction", "Those of ω* need t < "
         "1.", check_omega_bounds, refute_omega_star_far,
     ),

@@ -8,6 +8,7 @@ import sympy
 from sympy import Rational
 
 from ..certificate import Proved, Verdict
+from ..newton_examples import BOTH, flat, loss
 from ..newton_paper import (
     check_closed_theorem,
     check_phase_two,
@@ -21,7 +22,7 @@ from ..newton_paper import (
 from ..newton_proofs import check_decrement, check_standard, equal, no_negative_coefficient, prove_lemmas, symbols, verdict
 from ..newton_schulz import check_inversion_steps
 from ..newton_theory import closed_error, distance_bound, steps_needed, theorem_distance
-from ..outward import IV, Ball, above, ball, below
+from ..outward import IV, above, ball, below
 from .giannou_layers import OWN, SOURCE
 from .record import Statement
 
@@ -75,11 +76,18 @@ def check_deviation_condition() -> Verdict:
 
 
 def refute_half_power() -> Verdict:
-    h, g = (F(1, 4) + F(1, 100)) * 25, F(1, 10)  # n = d = 1, a = 1, x = 0, μ = 1/100: ∇²g = 13/2; G = g·∇²g, δ + λ = g
+    """n = 2, a = 1, y = ±1, μ = 1/100, x = 1/100, no error: GΔ = ∇g(x⁺) − ∇g(x) − (1 + λ)∇²gΔ in one dimension."""
+    here = loss(F(1, 100), F(1, 100), BOTH)
+    lam, step, scale = here.scaled_decrement, here.step, 4 * ball(here.mu)
+    G = abs((here.moved(step).gradient - here.gradient) / scale / step - (1 + lam) * here.scaled_hessian)
+    root = IV.sqrt(here.scaled_hessian)
+    left, delta = G / root, abs(step) * root
     return refuted(
-        "μ = 1/100, a = 1, x = 0: ∇²g = 13/2; for G = s∇²g, |s| = δ + λ, ‖∇²g^{−1/2}G‖ = s√(13/2) > s√(2/13)",
-        h == F(13, 2),
-        (g * h) ** 2 / h > g**2 / h,
+        f"n = 2, a = 1, y = ±1, μ = x = 1/100, ε = 0: ‖∇²g^(−1/2)G‖ = {below(left):.4f} > (δ + λ)‖∇²g^(−1/2)‖ = "
+        f"{above((delta + lam) / root):.4f}",
+        below(left) > above((delta + lam) / root),
+        above(left) <= below((delta + lam) * root),
+        below(delta) > 0 and above(lam) < 1 / 6,
     )
 
 
@@ -89,7 +97,8 @@ def check_half_power() -> Verdict:
 
 
 def refute_root_bound() -> Verdict:
-    return refuted("a = 0: ∇²g = 1/4, so ‖(∇²g)^{−1/2}‖ = 2 > 1/2", 1 / F(1, 4) == 4)
+    hessian = flat(1, 1).mu / (4 * flat(1, 1).mu)
+    return refuted("a = 0: ∇²g = 1/4, so ‖(∇²g)^{−1/2}‖ = 2 > 1/2", hessian == F(1, 4) and 1 / hessian == 2**2, F(1, 2) < 2)
 
 
 def check_root_bound() -> Verdict:
@@ -99,28 +108,21 @@ def check_root_bound() -> Verdict:
 
 def refute_recurrence() -> Verdict:
     """n = 2, a = 1, y = ±1, μ = ε = 1/1000, x = 4/1000, the error pointing away from 0."""
-    mu = eps = F(1, 1000)
-    x = ball(F(4, 1000))
-    gradient, hessian, lam = _symmetric(x, mu)
-    step = -gradient / hessian / (1 + lam) + ball(eps)
-    delta = abs(step) * IV.sqrt(hessian / ball(4 * mu))
-    after = _symmetric(x + step, mu)[2]
-    root = IV.sqrt(ball((1 + mu) / (4 * mu)))
+    here, eps = loss(F(1, 1000), F(4, 1000), BOTH), F(1, 1000)
+    lam, step = here.scaled_decrement, here.step + ball(eps)
+    delta = abs(step) * IV.sqrt(here.scaled_hessian)
+    after = here.moved(step).scaled_decrement
+    root = IV.sqrt(ball((1 + here.mu) / (4 * here.mu)))
     printed = lam * (delta + lam) / ((1 + lam) * (1 - delta)) + ball(eps) * (delta + lam) / (1 - delta) * (ball(F(1, 2)) + root)
+    rho = ball(eps) * IV.sqrt(ball((1 + 4 * here.mu) / (16 * here.mu)))
+    corrected = lam**2 * (1 + 1 / (1 + lam)) / (1 - rho) + rho / (1 - rho) ** 2
     return refuted(
         f"n = 2, a = 1, y = ±1, μ = ε = 1e-3, x = 0.004: √ε < λ = {below(lam):.5f}, next {below(after):.5f} > "
         f"{above(printed):.5f}",
         below(lam - IV.sqrt(ball(eps))) > 0 and above(lam) < 1 / 6,
         below(after) > above(printed),
+        above(after) <= below(corrected),
     )
-
-
-def _symmetric(x: Ball, mu: Fraction) -> tuple[Ball, Ball, Ball]:
-    """Gradient, Hessian and λ_g for n = 2, d = 1, a = 1, y = ±1."""
-    z = IV.exp(-x)
-    p = 1 / (1 + z)
-    gradient, hessian = p - ball(F(1, 2)) + ball(mu) * x, p * (1 - p) + ball(mu)
-    return gradient, hessian, abs(gradient) / IV.sqrt(hessian) / (2 * IV.sqrt(ball(mu)))
 
 
 def check_quadratic() -> Verdict:
@@ -135,8 +137,13 @@ def check_quadratic() -> Verdict:
 
 def refute_gap_constant() -> Verdict:
     eps, big = F(1, 10000), F(2)
-    lam = big * F(1, 100)  # C''√ε
-    return refuted("a = 0, C'' = 2, λ = 2√ε: g − g* = λ²/2 = 2ε > (3·2/5)ε", lam**2 / 2 == 2 * eps, 2 * eps > 3 * big / 5 * eps)
+    here = flat(1, 2 * big * F(1, 100))  # λ = C''√ε
+    return refuted(
+        "a = 0, C'' = 2, λ = 2√ε: g − g* = λ²/2 = 2ε > (3·2/5)ε",
+        here.scaled_decrement**2 == big**2 * eps and here.scaled_gap == 2 * eps,
+        here.scaled_gap > 3 * big / 5 * eps,
+        here.scaled_gap <= 3 * big**2 / 5 * eps,
+    )
 
 
 def check_gap_constant() -> Verdict:
@@ -226,7 +233,8 @@ STATEMENTS: tuple[Statement, ...] = (
         SOURCE, "after (B.9), deviation", "the size of the bounds of G",
         "0 ≤ δ/(1 − δ) − λ ≤ δ + λ.",
         "exact counterexample", "false as printed",
-        "|δ/(1 − δ) − λ| ≤ δ + λ if and only if δ²/(1 − δ) ≤ 2λ; not needed for the corrected step.",
+        "|δ/(1 − δ) − λ| ≤ δ + λ if and only if δ²/(1 − δ) ≤ 2λ. What it is for, the "
+        "local size of G, holds for the logistic loss where δ < 1.",
         refute_hessian_deviation, check_deviation_condition,
     ),
     Statement(

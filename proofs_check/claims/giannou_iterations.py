@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import partial
 
 import sympy
 
 from ..certificate import Proved, Verdict
 from ..minimax import chebyshev
 from ..newton_budget import solve_polynomial
+from ..newton_examples import loss
 from ..newton_paper import refuted
 from ..newton_proofs import check_lipschitz, equal, no_negative_coefficient, verdict
 from ..newton_schulz import check_inversion_steps, check_residuals, initial_residual, inversion_steps, residual_after
 from ..outward import IV, above, ball, below
 from .blocks import ONE, ZERO, Head, attend, letter
+from .degree import check_degree
 from .giannou_layers import OWN, SOURCE
 from .record import Statement
 
@@ -31,24 +34,39 @@ def check_descent_steps() -> Verdict:
     )
 
 
+def _inside() -> list[tuple[str, bool]]:
+    """That (1 − c)² < 1 for 0 < c < 2, and not at c = 2 or beyond; and that a step squares a residual."""
+    c, u = sympy.symbols("c u", positive=True)
+    room = 1 - (1 - c) ** 2
+    return [
+        ("1 − (1 − c)² = c(2 − c)", equal(room, c * (2 - c))),
+        ("above 0 inside", no_negative_coefficient(room.subs(c, 2 / (1 + u)))),
+        ("0 at 2", room.subs(c, 2) == 0),
+        ("not above 0 beyond 2", no_negative_coefficient(-room.subs(c, 2 + u))),
+        ("a step squares the residual", isinstance(check_residuals(range(2, 3)), Proved)),
+    ]
+
+
 def check_start() -> Verdict:
     """X_0 = αAᵀ converges exactly for α in (0, 2/σ_max²)."""
-    s, a = sympy.symbols("s a", positive=True)
+    A, alpha = letter("A"), sympy.Symbol("alpha")
     return verdict(
-        "By the singular values, I − AX_0 has the eigenvalues 1 − ασ², all in (−1, 1) if and only if 0 < α < 2/σ_max² (A "
-        "nonsingular); each step squares them. At α = 2/σ_max² one is −1, then 1 for ever.",
-        ("1 − ασ² at the bound", equal((1 - a * s**2).subs(a, 2 / s**2), -1)),
-        ("below 1", no_negative_coefficient(a * s**2)),
+        "By the singular values, I − AX_0 = I − αAAᵀ has the eigenvalues 1 − c with c = ασ² (A nonsingular); |1 − c| "
+        "< 1 for all "
+        "of them if and only if 0 < α < 2/σ_max², and each step squares them. At α = 2/σ_max² one is −1, then 1 for ever.",
+        ("I − AX_0", ONE - A @ (alpha * A.T) == ONE - alpha * (A @ A.T)),
+        *_inside(),
     )
 
 
 def check_start_gram() -> Verdict:
     """X_0 = εAᵀA for the inverse of AᵀA: the same with σ = λ."""
-    lam, eps = sympy.symbols("lambda epsilon", positive=True)
+    R, eps = letter("R", symmetric=True), sympy.Symbol("epsilon")
     return verdict(
-        "I − RX_0 = I − εR² has the eigenvalues 1 − ελ², in (−1, 1) if and only if 0 < ε < 2/λ_max² (R nonsingular; otherwise "
-        "the iteration goes to the pseudo-inverse, as X_k stays in the range of R).",
-        ("at the bound", equal((1 - eps * lam**2).subs(eps, 2 / lam**2), -1)),
+        "I − RX_0 = I − εR² has the eigenvalues 1 − c, c = ελ²: in (−1, 1) if and only if 0 < ε < 2/λ_max² (R nonsingular; "
+        "otherwise the iteration goes to the pseudo-inverse, as X_k stays in the range of R).",
+        ("I − RX_0", ONE - R @ (eps * R) == ONE - eps * (R @ R)),
+        *_inside(),
     )
 
 
@@ -76,15 +94,19 @@ def refute_largest_alpha() -> Verdict:
 
 
 def check_logarithm_base() -> Verdict:
-    """ρ^(n^k) ≤ ε for k ≥ log_n(κ² ln(1/ε)/2): the base of all logarithms becomes n, the overhead 2 log_n κ too."""
-    counts = {n: inversion_steps(1000, F(1, 10**8), order=n) for n in (2, 3, 4, 8)}
-    squared = inversion_steps(1000, F(1, 10**8), order=4)
+    """n^k ≥ κ² ln(1/ε)/2 is enough: the base of all logarithms becomes n, the overhead 2 log_n κ too."""
+    kappa, tol, orders = 1000, F(1, 10**8), (2, 3, 4, 8)
+    counts = {n: inversion_steps(kappa, tol, order=n) for n in orders}
+    needed = ball(F(kappa**2, 2)) * -IV.log(ball(tol))
+    enough = {n: next(k for k in range(99) if below(n**k - needed) >= 0) for n in orders}
     return verdict(
-        "n^k ln(1/ρ) ≥ ln(1/ε) with ln(1/ρ) ≥ 2κ⁻². κ = 1000, ε = 1e-8: "
+        "n^k ln(1/ρ) ≥ ln(1/ε) with ln(1/ρ) ≥ 2κ⁻² for the best α, so k = ⌈log_n(κ² ln(1/ε)/2)⌉ is enough. κ = 1000, ε = 1e-8: "
         + ", ".join(f"order {n}: {k}" for n, k in counts.items()),
+        ("order n", isinstance(check_residuals(), Proved)),
+        ("ln(1/ρ) ≥ 2κ⁻²", isinstance(check_inversion_steps(), Proved)),
+        ("never more than ⌈log_n(…)⌉", all(counts[n] <= enough[n] <= counts[n] + 1 for n in orders)),
         ("falls with n", list(counts.values()) == sorted(counts.values(), reverse=True)),
-        ("order 4 is order 2 twice", squared == -(-counts[2] // 2)),
-        ("order 2", abs(counts[2] - round(2 * 9.966 + 4.732 - 1.529)) <= 1),
+        ("order 4 is order 2 twice", counts[4] == -(-counts[2] // 2)),
     )
 
 
@@ -97,9 +119,14 @@ def check_degrees() -> Verdict:
         for k in (1, 2):
             x = sympy.expand(x * sum((-1) ** m * sympy.binomial(n, m + 1) * (t * x) ** m for m in range(n)))
             found[n, k] = sympy.Poly(x, t).degree()
+    n, k = sympy.symbols("n k", positive=True)
     return verdict(
-        "The degrees of the iterates, expanded. A layer of linear attention triples a degree at most: 3, 9.",
+        "The degrees of the iterates, expanded: order n takes a degree r to nr + n − 1, so 2n^k − 1 after k "
+        "steps. A layer of linear attention triples a degree at most: 3, 9, 3^k (`degree`), and 3^k − (2^(k + 1) − 1) grows.",
         ("degrees", found == {(2, 1): 3, (2, 2): 7, (3, 1): 5, (3, 2): 17}),
+        ("2n^k − 1", equal(n * (2 * n**k - 1) + n - 1, 2 * n * n**k - 1)),
+        ("layers", isinstance(check_degree(), Proved)),
+        ("the gap grows", all(3**j - 2 ** (j + 1) < 3 ** (j + 1) - 2 ** (j + 2) for j in range(1, 40))),
     )
 
 
@@ -114,7 +141,7 @@ def refute_outperform() -> Verdict:
     )
     made = c[0] * ONE + c[1] * A + c[2] * (A @ A) + c[3] * (A @ A @ A)
     best, cubic = 1 / chebyshev(4, F(5, 4)), solve_polynomial(1, 9, 3).residual
-    step = F(80, 82) ** 3  # α = 2/(1 + 81): |1 − αλ²| ≤ 80/82 on [1, 9], and no α does better at both ends
+    step = initial_residual(9) ** 3  # α = 2/(1 + 81): |1 − αλ²| ≤ 80/82 on [1, 9], and no α does better at both ends
     return refuted(
         f"spec(A) in [1, 9]: one layer of 2 heads makes c_0 I + c_1 A + c_2 A² + c_3 A³, with residual {float(cubic):.4f}; "
         f"one step "
@@ -179,16 +206,17 @@ def check_identity_start() -> Verdict:
 
 
 def check_alpha_of_the_hessian() -> Verdict:
-    mu, s = sympy.symbols("mu s", positive=True)
+    mu = sympy.Symbol("mu", positive=True)
+    top = mu + sympy.Rational(1, 4)
+    best = 2 / (top**2 + mu**2)
     return verdict(
         "μ ≤ ∇²f ≤ μ + 1/4 for all data with ‖a_i‖ ≤ 1, so αBᵀ converges for α in (0, 2/(μ + 1/4)²), αI for α in (0, 2/(μ + "
         "1/4)); "
         "n = d = 1, a = 1, x = 0 attains μ + 1/4, so no larger α serves all data.",
-        (
-            "αBᵀ at the bound",
-            equal((1 - s * (mu + sympy.Rational(1, 4)) ** 2).subs(s, 2 / (mu + sympy.Rational(1, 4)) ** 2), -1),
-        ),
+        *_inside(),
         ("Hessian", isinstance(check_lipschitz(), Proved)),
+        ("attained", above(loss(F(1, 2), 0).hessian) == 0.75 == below(loss(F(1, 2), 0).hessian)),
+        ("the best α, both ends", equal(1 - best * top**2, -(1 - best * mu**2))),
     )
 
 
@@ -201,7 +229,7 @@ STATEMENTS: tuple[Statement, ...] = (
     Statement(
         SOURCE, "(3.3)", "quadratic convergence",
         "X ← X(2I − AX) squares the residual I − AX.",
-        "identity, noncommuting", "holds", "For every square A and X, on both sides.", lambda: check_residuals(range(2, 3)),
+        "identity, noncommuting", "holds", "For every square A and X, on both sides.", partial(check_residuals, range(2, 3)),
     ),
     Statement(
         SOURCE, "(3.3), start", "where X_0 = αAᵀ converges",
@@ -247,8 +275,10 @@ STATEMENTS: tuple[Statement, ...] = (
     ),
     Statement(
         SOURCE, "section 6, powers", "degrees of iterates and layers",
-        "Layers reach the powers 3 and 9 of A, order 2 reaches 3 and 7, order 3 reaches 5 and 17.",
-        "identity", "holds", "", check_degrees,
+        "Layers reach the powers 3 and 9 of A, order 2 reaches 3 and 7, order 3 reaches 5 and 17; the gap between "
+        "layers and order 2 "
+        "grows.",
+        "identity, computer algebra", "holds", "", check_degrees,
     ),
     Statement(
         SOURCE, "section 6, conclusion", "a bound by order three",

@@ -7,20 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 import sympy
 
 from ..certificate import Verdict
 from ..newton_paper import refuted
-from ..newton_proofs import equal, symbols, verdict
+from ..newton_proofs import symbols, verdict
 from .blocks import E1, ONE, ZERO, Block, Head, J, Stream, attend, differing, letter
 from .record import Statement
 
 OWN = "headwright"
 SOURCE = "Giannou et al. 2024"
-_IDENTITY = "identity of blocks, all dimensions"
-_COUNTER = "exact counterexample"
+IDENTITY = "identity of blocks, all dimensions"
+COUNTER = "exact counterexample"
 
 F = Fraction
 
@@ -39,7 +40,7 @@ def _two_layers(stored: Block) -> Stream:
     )
 
 
-def _newton(A: Block) -> Block:
+def newton_step(A: Block) -> Block:
     X = letter("X")
     return 2 * X - X @ A @ X
 
@@ -48,7 +49,7 @@ def check_lemma() -> Verdict:
     """The statement, by the layer of the symmetric case and one that adds nothing; and the proof's layout with A stored."""
     A, X = letter("A"), letter("X")
     one = _one_layer(A.T)
-    wanted = {"X": _newton(A), "A": A.T, "Z": ZERO, "I": ONE}
+    wanted = {"X": newton_step(A), "A": A.T, "Z": ZERO, "I": ONE}
     return verdict(
         "One layer of two heads maps [X; Aᵀ; 0; I] to [X(2I − AX); Aᵀ; 0; I]; a second with weights 0 keeps it. The printed "
         "two layers do the same with A in the second block.",
@@ -65,7 +66,8 @@ def refute_lemma_layout() -> Verdict:
         "with Aᵀ in the second block the printed layers give 2X − XAᵀX; X = I, A = [[0, 1], [0, 0]]: [[2, 0], [−1, 2]], "
         "where X(2I − AX) = [[2, −1], [0, 2]]",
         got == 2 * X - X @ A.T @ X,
-        2 * x - x * a.T * x != 2 * x - x * a * x,
+        2 * x - x * a.T * x == sympy.Matrix([[2, 0], [-1, 2]]),
+        2 * x - x * a * x == sympy.Matrix([[2, -1], [0, 2]]),
     )
 
 
@@ -81,9 +83,9 @@ def check_one_layer() -> Verdict:
     single = attend(H, Head([("X", 1, "X")], [(1, "A"), (1, "I")], [(-1, "X"), (1, "I")]))
     return verdict(
         "X ← X − X(Aᵀ)ᵀX + X = X(2I − AX); the two heads share V, so their keys and queries stack into one.",
-        ("symmetric", not differing(_one_layer(S), {"X": _newton(S), "A": S, "I": ONE})),
-        ("every A", not differing(_one_layer(A.T), {"X": _newton(A), "A": A.T, "I": ONE})),
-        ("one head, rows 3d", not differing(single, {"X": _newton(A), "A": A.T, "I": ONE})),
+        ("symmetric", not differing(_one_layer(S), {"X": newton_step(S), "A": S, "I": ONE})),
+        ("every A", not differing(_one_layer(A.T), {"X": newton_step(A), "A": A.T, "I": ONE})),
+        ("one head, rows 3d", not differing(single, {"X": newton_step(A), "A": A.T, "I": ONE})),
     )
 
 
@@ -148,10 +150,12 @@ def check_regression(mu: Any = 0) -> Verdict:
 
 
 def refute_wide() -> Verdict:
-    I = sympy.Matrix([[1], [0]])  # noqa: E741  (the most that [I_2 0] can have in one token)
+    block = sympy.Matrix(sympy.symbols("b:2"))  # any d × n block
     return refuted(
-        "n = 1, d = 2: the input needs d × n blocks [I_d 0] with [I_d 0][I_d 0]ᵀ = I_d, of rank 2 > n",
-        (I * I.T).rank() == 1,
+        "n = 1, d = 2: the input has d × n blocks [I_d 0] with [I_d 0][I_d 0]ᵀ = I_d, but BBᵀ has determinant 0 for every "
+        "2 × 1 block B",
+        (block * block.T).det().expand() == 0,
+        sympy.eye(2).det() == 1,
     )
 
 
@@ -170,13 +174,13 @@ def refute_newton_weights() -> Verdict:
 def refute_first_read_out() -> Verdict:
     got = attend(_after_steps(), Head([("o", 1, "y")], [(1, "B3")], [(1, "B3")]))["o"]
     y, A, X = letter("y").T, letter("A"), letter("X", symmetric=True)
+    label, a, x = F(1), F(2), F(1, 4)  # n = d = 1
     return refuted(
         "W_K and W_Q both pick block 3: the row becomes the first d labels, without A and X_T; n = d = 1, y = 1, A = 2, X = "
-        "1/4: "
-        "1, not 1/2",
+        "1/4: 1, not 1/2",
         got == y @ J.T @ J,
-        got != y @ A @ X @ J,
-        F(1) != F(1) * 2 * F(1, 4),
+        attend(_after_steps(), _READ)["o"] == y @ A @ X @ J,
+        label == 1 and label * a * x == F(1, 2),
     )
 
 
@@ -190,7 +194,7 @@ def refute_second_read_out() -> Verdict:
         "holds X_T by then, so it adds yᵀAXa · (first row of X_T)",
         labels == y @ A @ X @ J + y @ J.T @ a @ E1 @ J,
         from_X == y @ A @ X @ J + y @ A @ X @ a @ E1 @ X @ J,
-        from_X != y @ A @ X @ J + y @ A @ X @ a @ E1 @ J,
+        attend(before, Head([("o", 1, "o")], [(1, "at")], [(1, "B3[1]")]))["o"] == y @ A @ X @ J + y @ A @ X @ a @ E1 @ J,
     )
 
 
@@ -200,17 +204,47 @@ def refute_restored() -> Verdict:
         Head([("o", 1, "o")], [(1, "at")], [(1, "B3[1]")]),
         Head([("o", -1, "o")], [(1, "B3")], [(1, "B3")]),
     )
+    y, A, X, a = letter("y").T, letter("A"), letter("X", symmetric=True), letter("a")
     return refuted(
-        "blocks 1 and 2 are left as [X_T 0] and [R 0]; d = n = 1, A = 2: R = 4, not 1",
-        after["B1"] == letter("X", symmetric=True) @ J and after["B2"] == letter("R", symmetric=True) @ J,
+        "blocks 1 and 2 are left as [X_T 0] and [R 0], next to the right last row; d = n = 1, A = 2: R = 4, not 1",
+        after["B1"] == X @ J and after["B2"] == letter("R", symmetric=True) @ J,
         after["B2"] != J,
+        after["o"] == y @ A @ X @ a @ E1 @ J,
     )
 
 
 def refute_last_entry() -> Verdict:
-    row = sympy.Matrix([[1, 0]])  # u J for d = 1, n = 2
-    prediction = row * 3
-    return refuted("d = 1, n = 2, ŷ = 3: the last row is (3, 0): ŷ is its first entry", prediction[0] == 3, prediction[1] == 0)
+    """The layers on numbers: d = 1, n = 2, A = (1, 2), y = (3, 4), X_T = 1/5, a_test = 5."""
+    A, y, X, test = (F(1), F(2)), (F(3), F(4)), F(1, 5), F(5)
+    row = (sum(b * c for b, c in zip(y, A, strict=True)) * X, F(0))  # yᵀA[X_T 0]
+    row = (row[0] * test, row[1])  # times [a_test 0]ᵀ and e_1ᵀ = (1, 0), the old row taken away
+    return refuted(
+        "d = 1, n = 2, A = (1, 2), y = (3, 4), X_T = 1/5, a_test = 5: the last row is (11, 0): ŷ = 11 is its first entry",
+        row[0] == 11 and row[1] == 0,
+        (A[0] ** 2 + A[1] ** 2) * X == 1,
+    )
+
+
+def refute_start_sign() -> Verdict:
+    """The last display of step 1 takes [−I 0] away; the weights add it."""
+    A, eps = letter("A"), symbols("epsilon")
+    added = attend(_input(), *_start(eps))
+    printed = J - (-1) * J + eps * (A.T @ A) @ J
+    return refuted(
+        "H_0 − [−I 0] + [εAᵀA 0] has 2I + εAᵀA in block 1; the weights make εAᵀA",
+        printed == 2 * J + eps * (A.T @ A) @ J,
+        added["B1"] == eps * (A.T @ A) @ J,
+    )
+
+
+def check_start() -> Verdict:
+    A, eps = letter("A"), symbols("epsilon")
+    added = attend(_input(), *_start(eps))
+    return verdict(
+        "H_0 + [−I 0] + [εAᵀA 0], and the same with AᵀA in block 2.",
+        ("block 1", added["B1"] == eps * (A.T @ A) @ J),
+        ("block 2", added["B2"] == (A.T @ A) @ J),
+    )
 
 
 def check_remark_order() -> Verdict:
@@ -232,43 +266,23 @@ def check_remark_order() -> Verdict:
     )
 
 
-def refute_descent_sign() -> Verdict:
-    a, y, eta, w = F(1), F(1), F(1, 2), F(0)
-    printed, right = w - eta * (y * a - w * a * a), w + eta * (y * a - w * a * a)
-    return refuted(
-        "n = d = 1, a = y = 1, η = 1/2, w = 0: the printed step goes to −1/2 (squared loss 1 → 9/4); with + it goes to 1/2",
-        printed == F(-1, 2) and (a * printed - y) ** 2 == F(9, 4),
-        (a * right - y) ** 2 == F(1, 4),
-    )
-
-
-def check_descent() -> Verdict:
-    w, a, y, eta = sympy.symbols("w a y eta", commutative=True)
-    loss = (a * w - y) ** 2 / 2
-    return verdict(
-        "∇ ½‖Aw − y‖² = Aᵀ(Aw − y); in one dimension it is a²w − ay, so the step is w + η(ya − wa²).",
-        ("gradient", equal(sympy.diff(loss, w), a**2 * w - a * y)),
-        ("step", equal(w - eta * sympy.diff(loss, w), w + eta * (y * a - w * a**2))),
-    )
-
-
 STATEMENTS: tuple[Statement, ...] = (
     Statement(
         SOURCE, "Lemma 4.1", "a Newton step in two layers",
         "Two linear-attention layers of two heads and width 4d map [X; Aᵀ; 0; I] to [X(2I − AX); Aᵀ; 0; I] for every square A.",
-        _IDENTITY, "holds", "One layer, one head and 3d rows do it (see the next but one).", check_lemma,
+        IDENTITY, "holds", "One layer, one head and 3d rows do it (see the last sentence).", check_lemma,
     ),
     Statement(
         SOURCE, "Lemma 4.1, proof", "which matrix is stored",
         "The printed weights, with the second block as in the statement (Aᵀ), make the Newton step.",
-        _COUNTER, "false as printed", "The printed weights need A in the second block, as the first display of the proof "
+        COUNTER, "false as printed", "The printed weights need A in the second block, as the first display of the proof "
         "has it.",
         refute_lemma_layout, check_lemma,
     ),
     Statement(
         SOURCE, "Lemma 4.1, last sentence", "one layer for symmetric A",
         "If A is symmetric, one layer suffices.",
-        _IDENTITY, "holds", "The restriction is not needed: with Aᵀ stored one layer does it for every A, with one head and "
+        IDENTITY, "holds", "The restriction is not needed: with Aᵀ stored one layer does it for every A, with one head and "
         "3d rows.",
         check_one_layer,
     ),
@@ -276,55 +290,55 @@ STATEMENTS: tuple[Statement, ...] = (
         SOURCE, "Theorem 4.2", "linear regression in 3 + T layers",
         "For all d, n and T, 3 + T layers of two heads and width 4d + 3 predict with T Newton steps on AᵀA and restore the "
         "input.",
-        _IDENTITY, "holds with restriction",
-        "For n ≥ d (or n padded with zero tokens to d), with the weights of the proof corrected as below.",
+        IDENTITY, "holds with restriction",
+        "For n ≥ d (or n padded with zero tokens to d), with the weights corrected as for its proof.",
         check_regression, refute_wide,
+    ),
+    Statement(
+        SOURCE, "Theorem 4.2, proof, step 1", "a sign in the last display",
+        "H_1 = H_0 − [−I 0; −I 0; …] + [εAᵀA 0; AᵀA 0; …].",
+        IDENTITY, "false as printed", "H_0 + [−I 0; −I 0; …] + …, as the weights have it.", refute_start_sign, check_start,
     ),
     Statement(
         SOURCE, "Theorem 4.2, proof, step 2", "W_K of the Newton layer",
         "Head 1 of a Newton layer has W_K pick block 1.",
-        _COUNTER, "false as printed", "W_K picks block 2, which holds R = AᵀA (as the display below it says).",
+        COUNTER, "false as printed", "W_K picks block 2, which holds R = AᵀA (as the display below it says).",
         refute_newton_weights, check_regression,
     ),
     Statement(
         SOURCE, "Theorem 4.2, proof, step 3", "first read-out layer",
         "W_K and W_Q pick block 3, and the last row becomes yᵀAX_T.",
-        _COUNTER, "false as printed", "W_K picks the block Aᵀ and W_Q block 1.", refute_first_read_out, check_regression,
+        COUNTER, "false as printed", "W_K picks the block Aᵀ and W_Q block 1.", refute_first_read_out, check_regression,
     ),
     Statement(
         SOURCE, "Theorem 4.2, proof, step 3", "second read-out layer",
         "W_V picks the labels in both heads and W_Q the first row of block 1; the last row becomes [ŷ 0].",
-        _COUNTER, "false as printed", "W_V picks the last row, W_Q the first row of block 3, and the second head subtracts.",
+        COUNTER, "false as printed", "W_V picks the last row, W_Q the first row of block 3, and the second head subtracts.",
         refute_second_read_out, check_regression,
     ),
     Statement(
         SOURCE, "Theorem 4.2, output", "the blocks are restored",
         "The proof's layers leave [I 0] in blocks 1 and 2.",
-        _COUNTER, "false as printed", "They do once the last head also adds B3 − B1 to block 1 and B3 − B2 to block 2 (same "
+        COUNTER, "false as printed", "They do once the last head also adds B3 − B1 to block 1 and B3 − B2 to block 2 (same "
         "keys and queries).",
         refute_restored, check_regression,
     ),
     Statement(
         SOURCE, "Theorem 4.2, end of proof", "where the prediction is",
         "The last entry of the last row is ŷ.",
-        _COUNTER, "false as printed", "It is the first entry of the last row, as in the "
+        COUNTER, "false as printed", "It is the first entry of the last row, as in the "
         "statement.", refute_last_entry, check_regression,
     ),
     Statement(
         SOURCE, "Remark 4.3", "the three extra layers",
         "They form AᵀA, then AX_T a_test, then multiply with yᵀ.",
-        _IDENTITY, "holds", "The proof multiplies in the other order, yᵀAX_T first; both can be done by "
+        IDENTITY, "holds", "The proof multiplies in the other order, yᵀAX_T first; both can be done by "
         "layers.", check_remark_order,
     ),
     Statement(
         SOURCE, "Remark 4.4", "ridge regression",
         "The construction extends to the inverse of AᵀA + μI.",
-        _IDENTITY, "holds", "Two weights of the first layer change: εμ − 1 and μ − 1 in place of "
-        "−1.", lambda: check_regression(1),
-    ),
-    Statement(
-        SOURCE, "Remark 4.5", "the gradient step",
-        "Gradient descent is wᵀ ← wᵀ − η(yᵀA − wᵀAᵀA).",
-        _COUNTER, "false as printed", "The sign is +: wᵀ ← wᵀ + η(yᵀA − wᵀAᵀA).", refute_descent_sign, check_descent,
+        IDENTITY, "holds", "Two weights of the first layer change: εμ − 1 and μ − 1 in place of "
+        "−1.", partial(check_regression, 1),
     ),
 )  # fmt: skip

@@ -11,9 +11,10 @@ import sympy
 from sympy import diff
 
 from ..certificate import Proved, Verdict
+from ..newton_examples import loss
 from ..newton_paper import refuted
 from ..newton_proofs import equal, symbols, verdict
-from ..outward import IV, Ball, above, ball, below
+from ..outward import above, below
 from .blocks import E1, ONE, ONES, ZERO, Block, Head, J, Stream, attend, letter
 from .giannou_layers import SOURCE, check_lemma
 from .record import Statement
@@ -141,14 +142,9 @@ def check_rows() -> Verdict:
 
 
 def refute_gradient_sign() -> Verdict:
-    """n = d = 1, a = y = μ = 1, x_0 = 0: p = 1/2, H = 5/4."""
-    step = ball(F(1, 2)) / ball(F(5, 4))  # x_0 − η·step as printed, x_0 + η·step with the right sign
-    eta = 2 / (2 + ball(F(1, 2)) / IV.sqrt(ball(F(5, 4))))
-
-    def value(x: Ball) -> Ball:
-        return IV.log(1 + IV.exp(-x)) + x * x / 2
-
-    start, wrong, right = value(ball(0)), value(-eta * step), value(eta * step)
+    """n = d = 1, a = y = μ = 1, x_0 = 0: there ∇f = −p, and the printed update has +p in its place."""
+    here = loss(1, 0)
+    start, wrong, right = here.value, here.moved(-here.step).value, here.moved(here.step).value
     return refuted(
         f"n = d = 1, a = y = μ = 1, x_0 = 0: f rises from {above(start):.4f} to {below(wrong):.4f}; with −Σ y_ip_ia_i it "
         f"falls to "
@@ -170,7 +166,14 @@ def check_gradient() -> Verdict:
 
 
 def refute_double_count() -> Verdict:
-    return refuted("n = d = 1, a = 1, D = 0, u_1 = 1, U_2 = 0: AᵀD̂A + E_1 = 1 + 1, where AᵀDA + E_1 = 1", (0 + 1) + 1 != 0 + 1)
+    a, D, u, U = F(1), F(1, 4), F(1, 8), F(0)  # n = d = 1: D̂ = D + u
+    E = a * u * a + a * U
+    made = a * ((D + u) * a + U)  # what the layers make of D̂ and U_2
+    return refuted(
+        "n = d = 1, a = 1, D = 1/4, u_1 = 1/8, U_2 = 0: AᵀD̂A + E_1 = 1/2, where the layers make AᵀDA + E_1 = 3/8",
+        a * (D + u) * a + E == F(1, 2),
+        made == a * D * a + E == F(3, 8),
+    )
 
 
 def check_error_of_hessian() -> Verdict:
@@ -242,13 +245,17 @@ def refute_repeated() -> Verdict:
 
 
 def check_step_size_layers() -> Verdict:
-    """Step 8: Xb, then bᵀXb in the first entry."""
+    """Step 8: Xb, then bᵀXb in the first entry; what is left in row s is taken away."""
     X, b = letter("X"), letter("b")
-    H = {**_input(), "B1": X @ J, "B2": b @ E1 @ J}
+    H = {**_input(), "B1": X @ J, "B2": b @ E1 @ J, "s": letter("r").T}
     first = attend(H, Head([("B1", 1, "B1")], [(1, "B3")], [(1, "B2")]), Head([("B1", -1, "B1")], [(1, "B3")], [(1, "B3")]))
-    second = attend(first, Head([("s", 1, "B3[1]")], [(1, "B2")], [(1, "B1")]))["s"]
+    second = attend(
+        first,
+        Head([("s", 1, "B3[1]")], [(1, "B2")], [(1, "B1")]),
+        Head([("s", -1, "B3[1]")], [(1, "B3[1]")], [(1, "s")]),
+    )["s"]
     return verdict(
-        "V = X, K = I, Q = b minus X; then V = e_1ᵀ, K = [b 0], Q = [Xb 0].",
+        "V = X, K = I, Q = b minus X; then V = e_1ᵀ, K = [b 0], Q = [Xb 0], and V = −e_1ᵀ, K = e_1ᵀ, Q = row s.",
         ("Xb", first["B1"] == X @ b @ E1 @ J),
         ("bᵀXb", second == b.T @ X @ b @ E1 @ J),
     )
@@ -264,13 +271,31 @@ def check_update_layer() -> Verdict:
         Head([("B1", 1, "B3"), ("B1", -1, "B1"), ("B2", 1, "B3"), ("B2", -1, "B2")], [(1, "B3")], [(1, "B3")]),
     )
     factor = E1 @ J @ eta
-    printed = attend(H, Head([("s", 1, "s")], [(1, "B1")], [(1, "B3")]))["s"]
     return verdict(
-        "V = −[v 0], K = [η̂ ∗], Q = 1ᵀ: only the first entry of K meets [v 0]. The printed two layers put η̂vᵀ into a row "
-        "first.",
+        "V = −[v 0], K = [η̂ ∗], Q = 1ᵀ: only the first entry of K meets [v 0].",
         ("update", after["x"] == letter("x") @ ONES.T - step @ factor @ ONES.T),
         ("restored", after["B1"] == J and after["B2"] == J),
-        ("printed row", printed == eta.T + eta.T @ J.T @ E1.T @ step.T @ J),
+        ("the printed two layers", isinstance(check_restored(), Proved)),
+    )
+
+
+def check_restored() -> Verdict:
+    """Step 9 as printed: η̂vᵀ into row s, then x ← x − η̂v and the blocks back; after it only row s differs from the input."""
+    step, eta = letter("v"), letter("h")
+    begin = _input()
+    H = {**begin, "B1": step @ E1 @ J, "B2": letter("b") @ E1 @ J, "s": eta.T}
+    row = attend(H, Head([("s", 1, "s")], [(1, "B1")], [(1, "B3")]), Head([("s", -1, "s")], [(1, "B3")], [(1, "B3")]))
+    after = attend(
+        row,
+        Head([("x", -1, "B3")], [(1, "s")], [(1, "one")]),
+        Head([("B1", 1, "B3"), ("B1", -1, "B1"), ("B2", 1, "B3"), ("B2", -1, "B2")], [(1, "B3")], [(1, "B3")]),
+    )
+    factor = E1 @ J @ eta
+    return verdict(
+        "The row is [η̂vᵀ ∗] after the first layer; V = −[I 0], K = this row, Q = 1ᵀ meets its first d entries only.",
+        ("row", row["s"] == eta.T + eta.T @ J.T @ E1.T @ step.T @ J - eta.T @ J.T @ J),
+        ("update", after["x"] == letter("x") @ ONES.T - step @ factor @ ONES.T),
+        ("all else", all(after[name] == begin[name] for name in begin if name not in ("x", "s"))),
     )
 
 
@@ -304,10 +329,11 @@ STATEMENTS: tuple[Statement, ...] = (
         "e_1 has to come from block 3, since block 1 holds the inverse by then.", refute_repeated, check_first_steps),
     Statement(SOURCE, "step 7, (C.17)", "the gradient", "Three heads leave [b 0] with b = −AᵀR/n + μx.", _BLOCKS, "holds",
         "With block 2 restored and e_1 from block 3.", check_gradient_layer),
-    Statement(SOURCE, "step 8", "the decrement", "Two layers make Xb and bᵀXb.", _BLOCKS, "holds", "", check_step_size_layers),
-    Statement(SOURCE, "step 9", "the update", "Two more layers make x − η̂Xb and restore the input.", _BLOCKS, "holds",
-    "One layer is enough.",
-        check_update_layer),
+    Statement(SOURCE, "step 8", "the decrement", "Two layers make Xb and bᵀXb.", _BLOCKS, "holds", "(U_3 stands for "
+        "E_2 there.)",
+        check_step_size_layers),
+    Statement(SOURCE, "step 9, (C.21), (C.22)", "the update", "Two more layers make x − η̂Xb and restore the blocks.", _BLOCKS,
+        "holds", "One layer is enough.", check_update_layer),
     Statement(SOURCE, "Theorem 5.2, depth", "11 + 2k layers", "A damped Newton step takes 11 + 2k layers.", _BLOCKS, "holds",
         "10 + k by the same steps; `logistic_newton` takes 3 or 4.", check_depth),
 )  # fmt: skip

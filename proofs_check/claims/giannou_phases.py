@@ -11,7 +11,8 @@ from itertools import product
 import sympy
 from sympy import Rational, diff, sqrt
 
-from ..certificate import Verdict
+from ..certificate import Proved, Verdict
+from ..newton_examples import BOTH, flat, loss
 from ..newton_paper import (
     check_phase_one,
     refute_decrease_constant,
@@ -23,7 +24,7 @@ from ..newton_paper import (
     refute_value_display,
     refuted,
 )
-from ..newton_proofs import check_invariant_ball, equal, symbols, verdict
+from ..newton_proofs import check_invariant_ball, equal, no_negative_coefficient, symbols, verdict
 from ..outward import IV, Ball, above, ball, below, between
 from .giannou_concordance import check_decrement_bounds, check_gradient_bounds
 from .giannou_layers import SOURCE
@@ -37,14 +38,21 @@ _BALL = (
 
 
 def refute_error_term() -> Verdict:
-    """(B.4) at n = d = 1, a = y = 1, x = 0, μ = 2, ε = μ² = 4: N = −2/9, λ_f = 1/3."""
-    eta = 2 * IV.sqrt(ball(2)) / (2 * IV.sqrt(ball(2)) + ball(F(1, 3)))
-    moved, newton = eta * ball(F(2, 9)) + 4, ball(F(2, 9))
-    printed = (eta * newton) ** 2 + 2 * 2 * eta * newton + 16
+    """(B.4) at n = d = 1, a = y = 1, x = 0, μ = 2, ε = μ² = 4 away from the step: N = −2/9, λ_f = 1/3."""
+    here = loss(2, 0)
+    size, eps = abs(here.step), ball(here.mu**2)
+    moved = here.step + eps  # the step goes up, and so does the error
+    printed, corrected = (size**2 + 2 * factor * size + eps**2 for factor in (ball(here.mu), eps))
     return refuted(
         f"n = d = 1, a = y = 1, x = 0, μ = 2, ε = 4: ‖x⁺‖² = {below(moved**2):.3f} > {above(printed):.3f}",
         below(moved**2) > above(printed),
+        overlap(moved**2, corrected),
     )
+
+
+def overlap(x: Ball, y: Ball) -> bool:
+    """Whether two enclosures of what should be equal have a point in common."""
+    return below(x) <= above(y) and below(y) <= above(x)
 
 
 def check_error_term() -> Verdict:
@@ -67,12 +75,12 @@ def refute_bounded() -> Verdict:
 
 
 def refute_local_norm() -> Verdict:
-    e = F(1, 10)
-    return refuted("a = 0, x = 0: δ² = ε²/4, but εᵀ(∇²g)⁻¹ε = 4ε²", e * e / 4 != 4 * e * e)
+    e, hessian = F(1, 10), F(1, 4)  # a = 0, x = 0: ∇²g = μ/(4μ), and the step is ε
+    return refuted("a = 0, x = 0: δ² = ε²/4, but εᵀ(∇²g)⁻¹ε = 4ε²", e * hessian * e == e**2 / 4, e / hessian * e == 4 * e**2)
 
 
 def check_local_norm() -> Verdict:
-    H, N, e, lam = sympy.symbols("H N e lam", commutative=False)
+    H, N, e = sympy.symbols("H N e", commutative=False)  # N = (∇²g)⁻¹∇g; rows and columns are not told apart
     x = symbols("x")
     step = -N / (1 + x) + e
     square = sympy.expand(step * H * step)
@@ -80,7 +88,6 @@ def check_local_norm() -> Verdict:
         "δ² = (−N/(1 + λ) + ε)ᵀ∇²g(−N/(1 + λ) + ε) = λ²/(1 + λ)² − 2ε·∇g/(1 + λ) + εᵀ∇²gε with NᵀHN = λ², HN = ∇g (as "
         "appendix E.1 has it).",
         ("expansion", sympy.simplify(square - (N * H * N / (1 + x) ** 2 - (N * H * e + e * H * N) / (1 + x) + e * H * e)) == 0),
-        ("symbols do not commute", not lam.is_commutative),
     )
 
 
@@ -92,6 +99,31 @@ def check_local_norm_bound() -> Verdict:
         ("(μ + 1/4)/(4μ)", equal((mu + Rational(1, 4)) / (4 * mu), (1 + 4 * mu) / (16 * mu))),
         ("√(a + b + c) ≤ √a + √(b + c)", equal((x + rho) ** 2 - (x**2 + rho**2), 2 * x * rho)),
         ("ρ²", equal((eps * sqrt((1 + 4 * mu) / (16 * mu))) ** 2, eps**2 * (1 + 4 * mu) / (16 * mu))),
+    )
+
+
+def check_root_of_error() -> Verdict:
+    mu, eps, C = symbols("mu epsilon C")
+    printed = eps * (1 + C * mu) / (2 * mu) + eps**2 / 4
+    rho = eps**2 * (1 + 4 * mu) / (16 * mu)
+    return verdict(
+        "δ ≤ λ/(1 + λ) + ρ by the triangle inequality, and ε(1 + Cμ)/(2μ) + ε²/4 − ρ² = ε(8(1 + Cμ) − ε)/(16μ): the first term "
+        "makes up for the second. δ < 1 where ρ < 1/(1 + λ).",
+        ("triangle inequality", isinstance(check_local_norm_bound(), Proved)),
+        ("difference", equal(printed - rho, eps * (8 * (1 + C * mu) - eps) / (16 * mu))),
+        ("≥ 0 for ε ≤ 8", no_negative_coefficient((printed - rho).subs(eps, 8 / (1 + symbols("u"))))),
+    )
+
+
+def refute_root_of_error() -> Verdict:
+    """n = 2, a = 1, y = ±1, x = x* = 0 (so that C = 0 serves for this step), μ = 1/4, ε = 9."""
+    mu, eps = F(1, 4), F(9)
+    square = eps**2 * (F(1, 4) + mu) / (4 * mu)  # δ² = εᵀ∇²gε, as N = 0
+    printed = eps / (2 * mu) + eps**2 / 4
+    return refuted(
+        "n = 2, a = 1, y = ±1, x = x* = 0, C = 0, μ = 1/4, ε = 9: δ² = 40.5 > 38.25",
+        below(loss(mu, 0, BOTH).scaled_hessian) == 0.5 == above(loss(mu, 0, BOTH).scaled_hessian),
+        square == F(81, 2) and printed == F(153, 4),
     )
 
 
@@ -148,7 +180,16 @@ def _slope(x: Ball, c: Ball) -> Ball:
 
 
 def refute_inner_error() -> Verdict:
-    return refuted("a = 0, μ = 1, ‖x‖ = 10, ε along x: ε·∇g = 10ε/4, but ε(1 + μ)/(4μ) = 2ε/4", F(10, 4) > F(1 + 1, 4))
+    """a = 0: ∇g = x/4. The second part: |y| ≤ 0.01 for ε ≤ min(0.01, 0.04μ/(1 + μ))."""
+    here = flat(1, 10)
+    gradient, printed, corrected = here.r / 4, (1 + here.mu) / (4 * here.mu), (1 + here.r * here.mu) / (4 * here.mu)
+    eps = min(F(1, 100), F(4, 100) * here.mu / (1 + here.mu))
+    return refuted(
+        "a = 0, μ = 1, ‖x‖ = 10, ε along x: ε·∇g = 10ε/4, but ε(1 + μ)/(4μ) = 2ε/4; for ε = 0.01 that is 0.025 > 0.01",
+        gradient == F(10, 4) and printed == F(2, 4),
+        gradient <= corrected,
+        eps * gradient == F(25, 1000),
+    )
 
 
 STATEMENTS: tuple[Statement, ...] = (
@@ -205,9 +246,11 @@ STATEMENTS: tuple[Statement, ...] = (
     Statement(
         SOURCE, "(B.6)", "bound of the local norm",
         "δ ≤ λ/(1 + λ) + √(ε(1 + Cμ)/(2μ) + ε²/4).",
-        "identity", "holds with restriction",
-        "With ε²(1 + 4μ)/(16μ) for ε²/4; better without a root of ε: δ ≤ λ/(1 + λ) + ρ, ρ = ε√((1 + 4μ)/(16μ)).",
-        check_local_norm_bound,
+        "polynomial certificate", "holds with restriction",
+        "For ε ≤ 8(1 + Cμ), as Theorem 5.4 has it, although ε²/4 alone is too small (see before (B.6)). Better, "
+        "without a root "
+        "of ε: δ ≤ λ/(1 + λ) + ρ, ρ = ε√((1 + 4μ)/(16μ)).",
+        check_root_of_error, refute_root_of_error,
     ),
     Statement(
         SOURCE, "after (B.6)", "the decrement is bounded",
@@ -240,8 +283,8 @@ STATEMENTS: tuple[Statement, ...] = (
         "closed form of phase I takes its place.", check_slope_sign,
     ),
     Statement(
-        SOURCE, "appendix E.1, |c|", "the size of c",
-        "|c| ≤ ‖ε‖‖∇g‖ ≤ ε(1 + μ)/(4μ).",
+        SOURCE, "appendix E.1, |c| and |y|", "the size of c and of y",
+        "|c| ≤ ‖ε‖‖∇g‖ ≤ ε(1 + μ)/(4μ), and so |y| ≤ 0.01.",
         "exact counterexample", "false as printed", "ε(1 + Cμ)/(4μ), C a bound of "
         "‖x_t‖.", refute_inner_error, check_gradient_bounds,
     ),

@@ -57,19 +57,27 @@ def check_removed() -> Verdict:
 
 
 def refute_symmetric() -> Verdict:
-    p = 1 / (1 + IV.exp(ball(1)))
+    p, q = (1 / (1 + IV.exp(ball(y))) for y in (1, -1))
     return refuted(
-        "p(1, 1) < 1/2 < p(1, −1): p is not symmetric in y, so one set of units does not serve both",
-        above(p) < 0.5 < below(1 - p),
+        f"p(1, 1) = {below(p):.4f}, p(1, −1) = {below(q):.4f}: p is not symmetric in y, so the units for one label do "
+        f"not serve "
+        "the other",
+        above(p) < 0.5 < below(q),
+        below(p + q) <= 1 <= above(p + q),
     )
 
 
 def check_labels() -> Verdict:
     x = sympy.Symbol("x", real=True)
-    e = sympy.exp(x)
+    e, eps = sympy.exp(x), symbols("epsilon")
     logistic = e / (1 + e)
+    levels = 1 / (2 * eps)  # of a monotone function with values in (0, 1), to ε by their middles
     return verdict(
-        "y p(x, y) = (1 + y)/2 − σ(x) for y = ±1: units of x alone make y_ip_i, without gating (two gated copies need 4/ε).",
+        "A copy for each label, gated by y (|x| is bounded by ‖x_0‖), of 1/(2ε) middles of levels with two units "
+        "each: 2/ε units. "
+        "Without gates: y p(x, y) = (1 + y)/2 − σ(x) for y = ±1, so 1/ε units of x alone make y_ip_i.",
+        ("half a level", equal(1 / levels / 2, eps)),
+        ("two copies, two units a level", equal(2 * 2 * levels, 2 / eps)),
         ("y = 1", equal(1 / (1 + e), 1 - logistic)),
         ("y = −1", equal(-e / (1 + e), -logistic)),
     )
@@ -90,7 +98,14 @@ def check_curvature() -> Verdict:
 
 
 def refute_two_norm() -> Verdict:
-    return refuted("u_1 = (4/N, 4/N): ‖u_1‖₂ = √2·4/N > 4/N", 2 * F(4) ** 2 > F(4) ** 2)
+    """Two tokens with the same margin have the same error: ‖u_1‖₂ = √2·|error|, and an error of 4/N is what is allowed."""
+    level = F(4, 100)  # N = 100 units
+    error = (level, level)
+    return refuted(
+        "N = 100, n = 2: the bound is 1/25, and u_1 = (1/25, 1/25), within it in the maximum norm, has ‖u_1‖₂ = √2/25",
+        max(error) == F(1, 25),
+        sum(u * u for u in error) == 2 * max(error) ** 2,
+    )
 
 
 def check_product() -> Verdict:
@@ -104,6 +119,20 @@ def check_product() -> Verdict:
         ("product", equal(((c * d + a / c) ** 2 - (c * d - a / c) ** 2) / 4, a * d)),
         ("gap at the middle", equal(gap.subs(t, h / 2), h**2 / 4)),
         ("largest there", equal(diff(gap, t).subs(t, h / 2), 0)),
+    )
+
+
+def refute_count_of_product() -> Verdict:
+    """(C.10) from its own source: 1/(n²ε²) units make one product to ε, and a token has d of them."""
+    d, scaled = F(4), F(1, 10)  # d, and nε
+    units = d / scaled**2
+    told, true = d / units, d * scaled**2  # squares of √d/√N and of √(dn)·ε, both times √n
+    return refuted(
+        "d = 4, nε = 1/10: 100 units a product, 400 a token; entries off by ε make ‖U_2‖_F = √(dn)ε = 0.2/√n, where "
+        "(C.10) with "
+        "N = 400 has √d/√(nN) = 0.1/√n",
+        units == 400 and told == F(1, 10) ** 2,
+        true == F(2, 10) ** 2,
     )
 
 
@@ -127,19 +156,25 @@ def refute_cleared_far() -> Verdict:
 
 
 def check_levels() -> Verdict:
-    w, m = symbols("w m")
+    w, m, N = symbols("w m N")
+    slope = diff(1 / (1 + m * w), w) / (2 * w)  # at z = w²; η(z) = 1/(1 + m√z), m = 1/(2√μ)
+    root = 1 / (2 * m)  # √μ
     return verdict(
         "η(z) falls from 1 to 0, so levels at a distance 2/N take N/2 steps of two units.",
-        ("slope at z = w²", no_negative_coefficient(-diff(1 / (1 + m * w), w) / (2 * w))),
+        ("the printed derivative", equal(slope, -2 * root / (2 * (2 * root + w) ** 2 * w))),
+        ("falls", no_negative_coefficient(-slope)),
+        ("from 1 to 0", equal((1 / (1 + m * w)).subs(w, 0), 1) and sympy.limit(1 / (1 + m * w), w, sympy.oo) == 0),
+        ("units", equal(1 / (2 / N) * 2, N)),
     )
 
 
 def refute_root_of_change() -> Verdict:
-    eps = F(1, 10**6)
-    change = 1 / (1 + IV.sqrt(ball(1 - eps))) - ball(F(1, 2))
+    z, eps = F(1), F(1, 10**6)
+    change, near = (1 / (1 + IV.sqrt(ball(at - by))) - 1 / (1 + IV.sqrt(ball(at))) for at, by in ((z, eps), (eps, eps)))
     return refuted(
-        f"z = 1, a change of ε = 1e-6: g moves by {above(change):.3g}, not √ε = 1e-3",
-        above(change) < 1.3e-7,
+        f"z = 1, a change of ε = 1e-6: g moves by {above(change):.3g}, not √ε = 1e-3 (which it does from z = ε to 0)",
+        1.2e-7 < below(change) <= above(change) < 1.3e-7,
+        9.9e-4 < below(near) <= above(near) < 1e-3,
     )
 
 
@@ -181,14 +216,16 @@ STATEMENTS: tuple[Statement, ...] = (
     "holds with restriction",
         "In the maximum norm, which is what (C.13) needs.", check_curvature, refute_two_norm),
     Statement(SOURCE, "(C.10)", "width of the products D̂ ⊙ Aᵀ", "N units a token make D̂ ⊙ Aᵀ with an error of order "
-    "√d/(√n N).",
+    "√d/√(nN).",
         "identity", "holds with restriction",
-        "N is for one entry there, and a token has d of them. Two squares an entry make it with 2dN units and error "
-        "O(1/N²).", check_product),
-    Statement(SOURCE, "(C.16)", "units for p", "2/ε units approximate p(x, y) to ε, as in step 1.", "interval arithmetic",
-    "false as printed",
-        "p is not symmetric in y: two gated copies, 4/ε units. Or none gated: y p(x, y) = (1 + y)/2 − "
-        "σ(x).", refute_symmetric, check_labels),
+        "For fixed d: the source has N units for one product, and a token has d of them, so d/√(nN). Two squares an "
+        "entry do it with "
+        "2dN units and an error of O(1/N²) in each.", check_product, refute_count_of_product),
+    Statement(SOURCE, "(C.16)", "units for p", "2/ε units approximate p(x, y) to ε, as in step 1.",
+    "identity, counting", "holds with restriction",
+        "Not by the symmetry of step 1, since p is not symmetric in y: by a gated copy for each label, with the "
+        "middles of levels. "
+        "Or none gated: y p(x, y) = (1 + y)/2 − σ(x).", check_labels, refute_symmetric),
     Statement(SOURCE, "step 6", "o_1 + o_2", "o_1 + o_2 = xy for x in (0, 1) and y = ±1.", "identity", "holds",
     "For |x| ≤ 4.", check_gate),
     Statement(SOURCE, "steps 1, 2, 5, 6 and 8", "the residual of the feed-forward part",
@@ -196,7 +233,8 @@ STATEMENTS: tuple[Statement, ...] = (
         "exact counterexample", "false as printed", "(3.1b) adds the units to the row: two more, relu(−x) − relu(x), take "
         "it away.",
         refute_residual, check_removed),
-    Statement(SOURCE, "(C.20)", "accuracy of the step size", "2√μ/(2√μ + √z) falls and takes 2/ε units.", "identity, counting",
+    Statement(SOURCE, "(C.20)", "accuracy of the step size", "2√μ/(2√μ + √z) falls, with the printed derivative, and "
+        "takes 2/ε units.", "identity, counting",
     "holds",
     "",
         check_levels),

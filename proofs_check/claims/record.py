@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, TypeAlias, get_args
 
 from ..certificate import Proved, Refuted, Unknown, Verdict
@@ -37,10 +38,12 @@ class Statement:
     corrected  what is true instead; "" where the printed statement holds as it is and nothing is to be added
     check      decides the statement: Proved for "holds"; Proved (of what is left) for "holds with restriction"; Refuted with a
                counterexample for "false as printed"; Unknown with the reason for "unknown"
-    second     the other half, where there is one: a proof of `corrected` for a false statement (Proved), a counterexample
-               outside the restriction for a restricted one (Refuted)
+    second     the other half: a proof of `corrected` for a false statement (Proved), a counterexample outside the restriction
+               for a restricted one (Refuted)
+    reason     why there is no other half, where a statement is not simply true and has none
 
-    Raises ValueError for an empty field, an unknown verdict, or a statement that is not simply true without a correction.
+    Raises ValueError for an empty field, an unknown verdict, or a statement that is not simply true without a correction, or
+    without its other half and the reason why there is none.
     """
 
     source: str
@@ -52,6 +55,7 @@ class Statement:
     corrected: str
     check: Check
     second: Check | None = None
+    reason: str = ""
 
     def __post_init__(self) -> None:
         for name in ("source", "number", "title", "printed", "evidence"):
@@ -61,10 +65,26 @@ class Statement:
             raise ValueError(f"{self.name}: the verdict is {self.verdict!r}: expected one of {', '.join(KINDS)}")
         if self.verdict in ("holds with restriction", "false as printed") and not self.corrected:
             raise ValueError(f"{self.name} {self.verdict}: say in `corrected` what is true instead")
+        if self.verdict in ("holds with restriction", "false as printed") and self.second is None and not self.reason:
+            raise ValueError(f"{self.name} {self.verdict}: a counterexample and a proof are needed, or the `reason` why not")
 
     @property
     def name(self) -> str:
         return f"{self.source}, {self.number}"
+
+    @property
+    def code(self) -> tuple[str, ...]:
+        """Where the checks are: calls of functions by their full names."""
+        return tuple(call for check in (self.check, self.second) if check is not None for call in _calls(check))
+
+
+def _calls(check: Callable[..., Any]) -> tuple[str, ...]:
+    if not isinstance(check, partial):
+        return (f"{check.__module__}.{check.__qualname__}()",)
+    if check.args and all(callable(argument) for argument in check.args):
+        return tuple(call for argument in check.args for call in _calls(argument))
+    given = [*map(repr, check.args), *(f"{name}={value!r}" for name, value in check.keywords.items())]
+    return (f"{check.func.__module__}.{check.func.__qualname__}({', '.join(given)})",)
 
 
 @dataclass(frozen=True)
@@ -94,6 +114,8 @@ class Outcome:
             "verdict": s.verdict,
             "corrected": s.corrected,
             "evidence": s.evidence,
+            "reason": s.reason,
+            "code": list(s.code),
             "confirmed": self.confirmed,
             "found": _verdict_json(self.found),
             "second": None if self.second is None else _verdict_json(self.second),
@@ -133,51 +155,3 @@ def _answer(check: Check) -> Verdict:
         return check()
     except Exception as error:
         return _Raised(f"the check raised {type(error).__name__}: {error}")
-
-
-# -- tables of others ----------------------------------------------------------------------------------------------------
-
-_KINDS: Mapping[str, Kind] = {
-    **{kind: kind for kind in KINDS},
-    "restricted": "holds with restriction",
-    "restriction": "holds with restriction",
-    "false": "false as printed",
-    "refuted": "false as printed",
-}
-
-
-def from_table(rows: Iterable[Any]) -> tuple[Statement, ...]:
-    """Statements from rows that are statements, mappings or objects with these fields; others are ignored:
-
-        source, number, title, statement (or printed), verdict (or kind), corrected, evidence, check, and perhaps second.
-
-    Raises ValueError naming the row and the field for a field that is missing or a verdict that is not known.
-    """
-    return tuple(row if isinstance(row, Statement) else _from_row(row, index) for index, row in enumerate(rows, start=1))
-
-
-def _from_row(row: Any, index: int) -> Statement:
-    def find(*names: str) -> Any:
-        for name in names:
-            value = row.get(name) if isinstance(row, Mapping) else getattr(row, name, None)
-            if value is not None:
-                return value
-        raise ValueError(f"row {index} of a table of statements has no {' or '.join(names)}")
-
-    source, number, title = find("source"), str(find("number")), find("title")
-    kind = str(find("verdict", "kind", "verdict_kind"))
-    if kind.lower() not in _KINDS:
-        raise ValueError(f"row {index} of a table of statements: verdict {kind!r}: expected one of {', '.join(KINDS)}")
-    optional = row.get("second") if isinstance(row, Mapping) else getattr(row, "second", None)
-    corrected = row.get("corrected") if isinstance(row, Mapping) else getattr(row, "corrected", None)
-    return Statement(
-        source,
-        number,
-        title,
-        find("printed", "statement"),
-        find("evidence"),
-        _KINDS[kind.lower()],
-        corrected or "",
-        find("check"),
-        optional,
-    )

@@ -13,8 +13,8 @@ import headwright as hw
 from headwright.proofs_check import fu_claims as claims
 from headwright.proofs_check import fu_iteration as iteration
 from headwright.proofs_check.ahn_model import exact, identity
-from headwright.proofs_check.certificate import Proved, Refuted
-from headwright.proofs_check.claims import decide, from_table
+from headwright.proofs_check.certificate import Proved, Refuted, Unknown
+from headwright.proofs_check.claims.fu import SOURCE, STATEMENTS
 from headwright.proofs_check.fu_model import (
     Head,
     Layer,
@@ -28,20 +28,17 @@ from headwright.proofs_check.fu_model import (
     short_network,
     width,
 )
-from headwright.proofs_check.fu_statements import STATEMENTS
-
-ROWS = from_table(STATEMENTS)
-
-
-@pytest.mark.parametrize("row", ROWS, ids=[f"{row.number}: {row.title}" for row in ROWS])
-def test_every_statement_has_the_verdict_that_the_table_says(row) -> None:
-    outcome = decide(row)
-    assert outcome.confirmed, (outcome.found, outcome.second)
 
 
 def test_the_table_says_once_what_each_number_states() -> None:
-    assert len({statement.number for statement in STATEMENTS}) == len(STATEMENTS) == len(ROWS)
-    assert all(row.second for row in ROWS if row.verdict != "holds")
+    mine = [statement for statement in STATEMENTS if statement.source == SOURCE]
+    assert len({statement.number for statement in mine}) == len(mine)
+
+
+def test_a_causal_mask_changes_the_iterate_from_the_second_token_on() -> None:
+    """Remark B.6 stays open; what is certain is that the same weights do not do it."""
+    found = claims.check_causal()
+    assert isinstance(found, Unknown) and "at the first token only" in found.reason
 
 
 # -- the machine -------------------------------------------------------------------------------------------------------

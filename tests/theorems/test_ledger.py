@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import importlib
 import json
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import headwright
-from headwright import Proved, Refuted, Unknown
+from headwright import InputError, Proved, Refuted, Unknown
 from headwright.proofs_check.certificate import Certificate, Claim
-from headwright.proofs_check.claims import KINDS, Statement, decide, from_table, statements
+from headwright.proofs_check.claims import Statement, decide, find, statements
+from headwright.proofs_check.claims.coverage import WITHOUT_ENTRY
 from headwright.runtime import ledger, ledger_page
 from headwright.runtime.cli import main
 
 REFERENCE = Path(headwright.__file__).parent / "docs" / "reference"
 ENTRIES = json.loads((REFERENCE / ledger.DATA).read_text(encoding="utf-8"))
-STATIC = ("source", "number", "title", "printed", "verdict", "corrected", "evidence")
+STATIC = ("source", "number", "title", "printed", "verdict", "corrected", "evidence", "reason")
 
 
 def key(statement: Statement) -> tuple[str, str, str]:
@@ -57,7 +59,8 @@ def test_twenty_errata_and_more_have_a_counterexample_that_runs() -> None:
     assert len(refuted) >= 20
     page = (REFERENCE / ledger.PAGE).read_text(encoding="utf-8")
     for statement in refuted:
-        assert f"**{statement.number}**, {statement.title}." in page
+        number, title = map(ledger_page.escaped, (statement.number, statement.title))
+        assert f"**{number}**, {title}." in page
 
 
 def test_what_is_false_is_replaced_by_something_that_is_proved() -> None:
@@ -65,26 +68,26 @@ def test_what_is_false_is_replaced_by_something_that_is_proved() -> None:
     assert false and all(s.corrected and s.second is not None for s in false)
 
 
-def test_the_main_theorems_and_all_the_audited_numbers_have_a_row() -> None:
-    numbers = " ".join(s.number for s in statements())
-    for number in (
-        "Theorem 1.1", "Proposition 3.3", "(3.3)", "(3.4)", "Lemma 4.1", "Theorem 4.2", "Remark 4.3", "Remark 4.4",
-        "Remark 4.5",
-        "Theorem 5.1", "Theorem 5.2", "Remark 5.3", "Theorem 5.4", "Theorem B.2", "Theorem B.3", "Lemma B.4", "Theorem B.5",
-        "Corollary B.6", "Theorem B.7", "Lemma B.8", "Lemma B.9", "Lemma B.10", "Remark B.11", "(B.4)", "(B.5)",
-        "(B.6)", "(B.7)",
-        "(B.8)", "(B.9)", "(C.1)", "(C.2)", "(C.6)", "(C.10)", "(C.13)", "(C.16)", "(C.20)", "(C.25)", "(C.26)",
-        "(C.27)", "(C.28)",
-        "(C.29)", "(C.30)", "(C.31)", "(C.32)", "(C.33)", "(C.34)", "Remark C.1", "appendix E.1", "(E.1)", "Theorem E.1",
-        "Corollary E.2", "Lemma E.3", "(E.5)", "(E.6)", "phase I", "phase II",
-    ):  # fmt: skip
-        assert number in numbers, number
+def test_every_restriction_has_a_counterexample_without_it() -> None:
+    restricted = [s for s in statements() if s.verdict == "holds with restriction"]
+    assert restricted and all(s.second is not None for s in restricted)
+
+
+def test_the_page_shows_how_to_run_each_erratum_and_what_has_no_entry() -> None:
+    page = (REFERENCE / ledger.PAGE).read_text(encoding="utf-8")
+    for statement in (s for s in statements() if s.verdict != "holds"):
+        assert f'`headwright verify --ledger "{statement.number}"`' in page
+        assert statement in find(statement.number), statement.number
+    for items in WITHOUT_ENTRY.values():
+        assert all(f"{item} {reason}" in page for item, reason in items.items())
 
 
 # -- what confirms a verdict -----------------------------------------------------------------------------------------------
 
 HOLDS = Statement("A paper", "Lemma 1", "one", "1 = 1.", "identity", "holds", "", lambda: Proved("1 = 1"))
-FALSE = Statement("A paper", "Lemma 2", "two", "1 = 2.", "exact", "false as printed", "1 < 2.", lambda: Refuted("1 ≠ 2"))
+FALSE = Statement(
+    "A paper", "Lemma 2", "two", "1 = 2.", "exact", "false as printed", "1 < 2.", lambda: Refuted("1 ≠ 2"), reason="it is clear"
+)
 
 
 @pytest.mark.parametrize(
@@ -132,53 +135,13 @@ def test_any_other_answer_confirms_nothing(statement: Statement) -> None:
         ({"printed": ""}, "printed is empty"),
         ({"verdict": "wrong"}, "expected one of"),
         ({"corrected": ""}, "what is true instead"),
+        ({"reason": ""}, "a counterexample and a proof are needed, or the `reason` why not"),
+        ({"reason": "", "verdict": "holds with restriction"}, "or the `reason` why not"),
     ],
 )
 def test_a_record_without_its_parts_is_refused(change: dict[str, str], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         replace(FALSE, **change)
-
-
-# -- tables of others ------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Row:
-    source: str
-    number: str
-    title: str
-    statement: str
-    verdict: str
-    corrected: str
-    evidence: str
-    check: Any
-
-
-def test_rows_of_other_tables_become_statements() -> None:
-    row = Row(
-        "Others 2023", "Theorem 3", "optimum", "It is attained.", "restricted", "For n > d.", "identity", lambda: Proved("x")
-    )
-    mapping = {**vars(row), "kind": "false"}
-    del mapping["verdict"]
-    found = from_table([row, mapping, HOLDS])
-    assert [s.verdict for s in found] == ["holds with restriction", "false as printed", "holds"]
-    assert found[0].printed == "It is attained." and found[2] is HOLDS
-    assert decide(found[0]).confirmed and not decide(found[1]).confirmed
-
-
-def test_a_table_that_is_listed_is_part_of_the_ledger(monkeypatch: pytest.MonkeyPatch) -> None:
-    row = {**{name: getattr(FALSE, name) for name in STATIC}, "source": "Others 2023", "check": FALSE.check}
-    monkeypatch.setattr(ledger, "TABLES", ([row],))
-    (found,) = [s for s in ledger.ledger() if s.source == "Others 2023"]
-    assert decide(found).confirmed
-
-
-def test_a_row_with_a_missing_field_or_an_unknown_verdict_is_named() -> None:
-    with pytest.raises(ValueError, match=r"row 1 .* has no source"):
-        from_table([{"number": "1"}])
-    row = {"source": "A", "number": "1", "title": "t", "statement": "s", "evidence": "e", "check": failing, "verdict": "maybe"}
-    with pytest.raises(ValueError, match="row 2 .*'maybe': expected one of " + ", ".join(KINDS)):
-        from_table([HOLDS, row])
 
 
 # -- the commands ----------------------------------------------------------------------------------------------------------
@@ -208,9 +171,41 @@ def test_verify_ledger_is_1_and_names_what_is_not_confirmed(small, capsys) -> No
 
 
 def test_verify_takes_one_subject(capsys) -> None:
-    for wrong in (["--all", "--ledger"], ["ridge", "--ledger"], ["--ledger", "--set", "d=3"]):
+    for wrong in (["--all", "--ledger"], ["ridge", "--all"], ["--ledger", "--set", "d=3"], ["x", "--ledger", "--set", "d=3"]):
         assert main(["verify", *wrong]) == 2
     assert "--ledger" in capsys.readouterr().err
+
+
+def test_one_statement_is_shown_with_its_counterexample_its_proof_and_their_code(capsys) -> None:
+    assert main(["verify", "--ledger", "(B.5)"]) == 0
+    out = capsys.readouterr().out
+    for part in ("a = 0, μ = 2, x = 1: 1 < 7/2", "‖x‖² − ‖x‖/μ", "newton_paper.refute_inner_product()", "1 statement: 1 false"):
+        assert part in out, part
+    assert main(["verify", "--ledger", "(B.5)", "--json"]) == 0
+    (entry,) = json.loads(capsys.readouterr().out)["statements"]
+    assert entry["number"] == "(B.5)" and entry["found"]["verdict"] == "Refuted" and len(entry["code"]) == 2
+
+
+def test_a_name_that_no_statement_has_is_refused_with_the_nearest(capsys) -> None:
+    assert main(["verify", "--ledger", "Lema B.8"]) == 2
+    assert "did you mean 'Lemma B.8'" in capsys.readouterr().err
+
+
+def test_statements_are_found_by_name_by_number_and_by_what_they_contain() -> None:
+    assert [s.number for s in find("giannou et al. 2024, (b.5)")] == ["(B.5)"]
+    assert {s.source for s in find("Theorem 5.1")} == {"Fu et al. 2023"}, "a number comes before what contains it"
+    assert len(find("Lemma B.8")) == 5
+    for text in ("", "  ", "no such statement"):
+        with pytest.raises(InputError, match="no statement of the ledger"):
+            find(text)
+
+
+def test_the_code_of_a_record_is_where_its_checks_are() -> None:
+    for statement in statements():
+        for call in statement.code:
+            module, _, rest = call.partition("(")[0].rpartition(".")
+            assert callable(getattr(importlib.import_module(module), rest)), call
+            assert module.startswith("headwright.proofs_check.")
 
 
 def test_the_ledger_is_written_whole_or_not_at_all(small, tmp_path, capsys) -> None:
@@ -236,3 +231,16 @@ def _titles(name: str) -> list[str]:
     from headwright.runtime.subjects import all_subjects, describe
 
     return [describe(n, values) for n, values in all_subjects() if n == name]
+
+
+def test_asterisks_of_the_text_are_not_emphasis() -> None:
+    assert ledger_page.escaped("f* ≤ `a * b`, ω*") == "f\\* ≤ `a * b`, ω\\*"
+
+
+def test_texts_are_whole_sentences() -> None:
+    for statement in ledger.ledger():
+        for text in (statement.printed, statement.corrected):
+            assert text == text.strip() and "  " not in text and ".." not in text, text
+            assert not text or text.endswith((".", ".)", "`)")), text
+        for text in (statement.title, statement.evidence, statement.number):
+            assert text == text.strip() and not text.endswith("."), text

@@ -147,8 +147,8 @@ def test_the_closed_form_is_never_below_and_hardly_above(c: Fraction | None) -> 
         (lambda: theory.inverse_perturbation(1, 1), "size is 1"),
         (lambda: theory.inverse_perturbation(0, 0), "mu is 0"),
         (lambda: theory.condition_perturbation(0.5, 1, 0.1), "kappa is 0.5"),
-        (lambda: theory.step_size_change(0, 1), "mu = 0"),
-        (lambda: theory.step_size_tolerance(1, 1), "change < 1"),
+        (lambda: theory.step_size_change(0, 1), "mu is 0"),
+        (lambda: theory.step_size_tolerance(1, 1), "change is 1: expected a number at least 0 and below 1"),
     ],
 )
 def test_a_wrong_argument_is_named(call, message: str) -> None:
