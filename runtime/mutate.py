@@ -1,0 +1,282 @@
+"""`headwright mutate`: wrong models made from right ones by a single change, and who notices.
+
+Two judges see every mutant: `hw.verify`, and the independent checker on the mutant saved as a model folder, with its hashes
+and floats made anew, so that only the mathematics can refuse it. A mutant that a judge accepts is proved to be the same
+function (`proofs_check.equivalence`), or it is a survivor: then the judge is wrong, and the command ends with status 1.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import random
+import signal
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from ..compiler.errors import HeadwrightError
+from ..proofs_check import checker
+from ..proofs_check.certificate import Proved, Refuted
+from ..proofs_check.equivalence import Answer, compare
+from ..proofs_check.exact import Memory, check_exactly, exact_degree, inconsistent
+from ..proofs_check.mutations import Claimed, Family, Mutant, block_families, structure_families, weight_families
+from ..proofs_check.mutations_of_claims import families_of_claims
+from ..proofs_check.verify import verify_artifact
+from . import checkpoint
+from .compiled import Compiled
+from .progress import track
+
+SAMPLE, SEED = 1000, 0
+
+ACCEPTED, REFUTED, UNKNOWN, REFUSED, UNCHECKED, CRASHED = "accepted", "refuted", "unknown", "refused", "unchecked", "crashed"
+
+
+@dataclass(frozen=True)
+class Opinion:
+    """What a judge says of a mutant, and which claim decided it."""
+
+    outcome: str
+    detail: str = ""
+
+    @property
+    def killed(self) -> bool:
+        return self.outcome != ACCEPTED
+
+
+Judge: TypeAlias = Callable[[Claimed], Opinion]
+
+
+def by_verify() -> Judge:
+    """`hw.verify`: accepted when every claim is proved. Equality comes first: where it is refuted, `verify` refutes too."""
+    memory = Memory()
+    degrees: dict[int, tuple[Any, int]] = {}
+
+    def degree_of(claimed: Claimed) -> int:
+        graph = claimed.artifact.graph
+        if id(graph) not in degrees:
+            degrees.clear()
+            degrees[id(graph)] = graph, max((d for d in exact_degree(graph).values() if d), default=1)
+        return degrees[id(graph)][1]
+
+    def judge(claimed: Claimed) -> Opinion:
+        if inconsistent(claimed.artifact.graph):
+            return Opinion(REFUTED, "identity")
+        equality = check_exactly(claimed.artifact, degree_of(claimed), memory)
+        if isinstance(equality, Refuted):
+            return Opinion(REFUTED, "exact")
+        certificate = verify_artifact(claimed.artifact, claimed.bounds, claimed.theory)
+        bad = [claim for claim in certificate.claims if not isinstance(claim.verdict, Proved)]
+        if not bad:
+            return Opinion(ACCEPTED)
+        refuted = [claim.name for claim in bad if isinstance(claim.verdict, Refuted)]
+        return Opinion(REFUTED, refuted[0]) if refuted else Opinion(UNKNOWN, bad[0].name)
+
+    return judge
+
+
+def by_checker(model: Compiled, folder: Path) -> tuple[Judge, tuple[str, ...]]:
+    """The checker, on a folder that is written for each mutant; and the claims that it does not decide for the model itself.
+
+    A mutant is killed by a verdict that is worse than the one on the model.
+    """
+
+    def results(claimed: Claimed) -> dict[str, str]:
+        copy = Compiled(claimed.artifact, None, model.constants)
+        copy.construction, copy.bounds, copy.theory = model.construction, claimed.bounds, claimed.theory
+        with tempfile.TemporaryDirectory(dir=folder) as place:
+            saved = checkpoint.save(copy, Path(place) / "mutant")
+            return {name: verdict for name, verdict, _ in checker.check(saved)}
+
+    before = results(Claimed(model.artifact, model.bounds, model.theory))
+
+    def judge(claimed: Claimed) -> Opinion:
+        try:
+            found = results(claimed)
+        except (HeadwrightError, ValueError, IndexError) as failure:  # it has no weights to write
+            return Opinion(REFUSED, f"not saved: {type(failure).__name__}")
+        worse = [name for name in before if found.get(name, "missing") not in ("HOLDS", before[name])]
+        refused = [name for name in worse if found.get(name) != "UNCHECKED"]
+        return Opinion(REFUSED, refused[0]) if refused else Opinion(UNCHECKED, worse[0]) if worse else Opinion(ACCEPTED)
+
+    return judge, tuple(name for name, verdict in before.items() if verdict != "HOLDS")
+
+
+def scratch() -> str | None:
+    """A folder in memory for what is written and read once; None: the usual one."""
+    return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+
+
+# -- one model --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Survivor:
+    """A mutant that a judge accepts though it is not proved to be the same."""
+
+    kind: str
+    place: str
+    judge: str
+    answer: str
+    how: str
+
+
+@dataclass
+class Tally:
+    """Mutants of one kind. opinions: for every judge how often each outcome; equivalent: proved equal, by argument, among
+    those that some judge accepts."""
+
+    possible: int = 0
+    mutants: int = 0
+    opinions: dict[str, dict[str, int]] = field(default_factory=dict)
+    equivalent: dict[str, int] = field(default_factory=dict)
+    accepted_equivalent: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of the mutants of one model."""
+
+    title: str
+    layers: int
+    rows: int
+    weights: int
+    unchecked: tuple[str, ...]
+    tallies: Mapping[str, Tally]
+    survivors: tuple[Survivor, ...]
+    crashes: tuple[str, ...]
+    seconds: float
+
+    @property
+    def mutants(self) -> int:
+        return sum(t.mutants for t in self.tallies.values())
+
+    def count(self, judge: str, *outcomes: str) -> int:
+        return sum(t.opinions[judge].get(o, 0) for t in self.tallies.values() if judge in t.opinions for o in outcomes)
+
+    def equivalent(self, judge: str) -> int:
+        """Mutants that the judge accepts and that are proved to be the same."""
+        return sum(t.accepted_equivalent.get(judge, 0) for t in self.tallies.values())
+
+    @property
+    def holds(self) -> bool:
+        return not self.survivors and not self.crashes
+
+
+def families(claimed: Claimed) -> list[Family]:
+    """All kinds of changes that the model has."""
+    made = [*weight_families(claimed), *block_families(claimed), *structure_families(claimed), *families_of_claims(claimed)]
+    return [family for family in made if family.count]
+
+
+def quotas(found: Sequence[Family], sample: int) -> dict[str, int]:
+    """How many mutants of each kind are tried: every change of a weight that there is, and `sample` at most of other kinds,
+    in a small model; in a large one about `sample` in all, half of them changes of one weight."""
+    single = [f for f in found if f.kind.startswith("weight ")]
+    small = sum(f.count for f in single) <= 4 * sample
+    if small:
+        return {f.kind: f.count if f in single else min(f.count, sample) for f in found}
+    shares = {f.kind: 1.0 if f in single or f.kind == "spurious weight" else 0.5 for f in found}
+    left, out = float(sample), dict[str, int]()
+    for family in sorted(found, key=lambda f: f.count):  # what small families do not need goes to the others
+        share = left * shares[family.kind] / sum(shares[f.kind] for f in found if f.kind not in out)
+        out[family.kind] = min(family.count, round(share) + 1)
+        left -= out[family.kind]
+    return out
+
+
+def mutants(found: Sequence[Family], sample: int, seed: int) -> Iterator[Mutant]:
+    """The mutants to try, the same for the same seed."""
+    number = quotas(found, sample)
+    for family in found:
+        yield from family.sample(number[family.kind], random.Random(f"{seed} {family.kind}"))
+
+
+def examine(
+    title: str,
+    model: Compiled,
+    judges: Mapping[str, Judge],
+    sample: int = SAMPLE,
+    seed: int = SEED,
+    unchecked: Sequence[str] = (),
+    shown: Callable[[Iterator[Mutant], int], Iterator[Mutant]] = lambda found, total: found,
+) -> Result:
+    """Shows every mutant to every judge. `shown`: a progress bar around them."""
+    begun = time.monotonic()
+    original = Claimed(model.artifact, model.bounds, model.theory)
+    found = families(original)
+    tallies = {f.kind: Tally(f.count, opinions={name: {} for name in judges}) for f in found}
+    survivors: list[Survivor] = []
+    crashes: list[str] = []
+    for mutant in shown(mutants(found, sample, seed), sum(quotas(found, sample).values())):
+        tally = tallies[mutant.kind]
+        tally.mutants += 1
+        accepting = []
+        for name, judge in judges.items():
+            try:
+                opinion = judge(mutant.claimed)
+            except Exception as failure:  # a judge has to say what is wrong, not to fall over it
+                opinion = Opinion(CRASHED, f"{type(failure).__name__} {failure}")
+                crashes.append(f"{name}: {mutant.kind}: {mutant.place}: {opinion.detail}")
+            tally.opinions[name][opinion.outcome] = tally.opinions[name].get(opinion.outcome, 0) + 1
+            accepting += [] if opinion.killed else [name]
+        if accepting:
+            answer = classify(mutant, original)
+            for name in accepting if answer.equivalent else ():
+                tally.accepted_equivalent[name] = tally.accepted_equivalent.get(name, 0) + 1
+            if answer.equivalent:
+                tally.equivalent[answer.kind] = tally.equivalent.get(answer.kind, 0) + 1
+            else:
+                survivors += [Survivor(mutant.kind, mutant.place, name, answer.kind, answer.how) for name in accepting]
+    weights = sum(m.nonzeros for layer in model.artifact.layers for m in layer.matrices)
+    return Result(
+        title, model.depth, model.d_model, weights, tuple(unchecked), {k: t for k, t in tallies.items() if t.mutants},
+        tuple(survivors), tuple(crashes), time.monotonic() - begun,
+    )  # fmt: skip
+
+
+def classify(mutant: Mutant, original: Claimed) -> Answer:
+    """Whether what is stated of the mutant is still true."""
+    if mutant.false:
+        return Answer("different", mutant.false)
+    changed = mutant.claimed
+    same = (changed.bounds, changed.theory) == (original.bounds, original.theory)
+    if not same or changed.artifact.lowered != original.artifact.lowered:
+        return Answer("undecided", "a statement about errors")
+    return compare(changed.artifact, original.artifact)
+
+
+# -- all models --------------------------------------------------------------------------------------------------------
+
+
+def run_subject(title: str, sample: int, seed: int, quiet: bool = True) -> Result:
+    """Compiles one model and shows its mutants to both judges."""
+    from .mutate_subjects import subjects
+
+    (model,) = [subject.make() for subject in subjects() if subject.title == title]
+    with tempfile.TemporaryDirectory(dir=scratch()) as folder:
+        checking, unchecked = by_checker(model, Path(folder))
+        bar = (lambda found, total: track(found, title[:40], total, "mutant")) if not quiet else lambda found, total: found
+        return examine(title, model, {"verify": by_verify(), "checker": checking}, sample, seed, unchecked, bar)
+
+
+def campaign(titles: Sequence[str], sample: int, seed: int, workers: int = 1, quiet: bool = False) -> tuple[Result, ...]:
+    """The results of all models, in their order. With several workers, fresh processes share the models."""
+    if min(workers, len(titles)) <= 1:
+        return tuple(run_subject(title, sample, seed, quiet) for title in titles)
+    shown = (lambda found: found) if quiet else lambda found: track(found, "mutating", len(titles), "model")
+    with ProcessPoolExecutor(workers, get_context("spawn"), signal.signal, (signal.SIGINT, signal.SIG_IGN)) as pool:
+        waiting = {pool.submit(run_subject, title, sample, seed): title for title in reversed(titles)}  # the large ones first
+        try:
+            done = {waiting[future]: future.result() for future in shown(as_completed(waiting))}
+        except BaseException:  # Ctrl-C: what is running ends, nothing else begins
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in multiprocessing.active_children():
+                process.terminate()
+            raise
+    return tuple(done[title] for title in titles)
