@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from fractions import Fraction
 
 import numpy as np
@@ -147,27 +146,17 @@ def wrong_encoding(graph: Graph, placed: Placed) -> str | None:
     return None
 
 
-@dataclass
-class Memory:
-    """What the program's outputs and named values are at the points that were tried: to check many weights against it."""
-
-    graph: Graph | None = None
-    values: dict[tuple[str, int], tuple[dict[str, np.ndarray], dict[int, np.ndarray]]] = field(default_factory=dict)
-
-    def at(self, graph: Graph, arithmetic: Arithmetic, seed: int) -> tuple[dict[str, np.ndarray], dict[int, np.ndarray]]:
-        """(inputs, values) of the point that belongs to the seed."""
-        if self.graph is not graph:
-            self.graph, self.values = graph, {}
-        key = arithmetic.name, seed
-        if key not in self.values:
-            low, high = (-9, 9) if arithmetic is EXACT else (0, PRIME - 1)
-            inputs = {n: arithmetic.array(v) for n, v in random_inputs(graph, seed, low, high).items()}
-            wanted = [output.node for output in graph.outputs] + named_nodes(graph)
-            self.values[key] = inputs, evaluate(graph, inputs, arithmetic, wanted)
-        return self.values[key]
+def program_at(
+    graph: Graph, arithmetic: Arithmetic, seed: int
+) -> tuple[dict[str, np.ndarray], dict[int, np.ndarray]]:
+    """Random inputs of that seed, and what the program's outputs and named values are there."""
+    low, high = (-9, 9) if arithmetic is EXACT else (0, PRIME - 1)
+    inputs = {n: arithmetic.array(v) for n, v in random_inputs(graph, seed, low, high).items()}
+    wanted = [output.node for output in graph.outputs] + named_nodes(graph)
+    return inputs, evaluate(graph, inputs, arithmetic, wanted)
 
 
-def check_exactly(artifact: Artifact, degree: int, memory: Memory | None = None) -> Verdict:
+def check_exactly(artifact: Artifact, degree: int) -> Verdict:
     """Compares the layers with the program at random points, without rounding. Refuted gives the inputs."""
     if artifact.architecture.causal and any(layer.heads for layer in artifact.layers):
         return Unknown("heads with a causal mask are not evaluated exactly")
@@ -175,7 +164,7 @@ def check_exactly(artifact: Artifact, degree: int, memory: Memory | None = None)
     if problems or (problem := malformed(artifact)):
         return Refuted(problems[0] if problems else problem)
     try:
-        return _compare(artifact, degree, memory or Memory())
+        return _compare(artifact, degree)
     except (KeyError, IndexError, ValueError) as failure:
         return Unknown(f"the artifact is inconsistent: {type(failure).__name__} {failure}")
 
@@ -215,15 +204,20 @@ def _beyond(artifact: Artifact, layer: LayerWeights, number: int) -> str | None:
     return None
 
 
-def _compare(artifact: Artifact, degree: int, memory: Memory) -> Verdict:
+def points(artifact: Artifact, degree: int) -> list[tuple[Arithmetic, int]]:
+    """Where weights and program are compared: arithmetics and seeds."""
     units = any(layer.ffn is not None for layer in artifact.layers)
-    bent = (units and artifact.architecture.ffn != "gate") or artifact.architecture.attention == "relu"  # not polynomial
     short = degree <= 40 and sum(len(layer.heads) for layer in artifact.layers) <= 24
     rational = short and not (units and artifact.depth > 3)
     # at a few rational points many units are off: with units, a point modulo the prime decides
     trials = [(EXACT, 0), (EXACT, 1)] if rational else []
-    for arithmetic, seed in trials + ([(MODULAR, 0)] if units or bent or not rational else []):
-        inputs, want = memory.at(artifact.graph, arithmetic, seed)
+    return trials + ([(MODULAR, 0)] if units or artifact.architecture.attention == "relu" or not rational else [])
+
+
+def _compare(artifact: Artifact, degree: int) -> Verdict:
+    trials = points(artifact, degree)
+    for arithmetic, seed in trials:
+        inputs, want = program_at(artifact.graph, arithmetic, seed)
         stream = list(streams(artifact, encode(artifact, inputs, arithmetic), arithmetic))
         got = decode(artifact, stream[-1], arithmetic)
         for output in artifact.graph.outputs:
@@ -238,11 +232,12 @@ def _compare(artifact: Artifact, degree: int, memory: Memory) -> Verdict:
                 return Refuted(f"{where}: {entry} ({arithmetic.name})")
         if wrong := mislabelled(artifact, stream, want, arithmetic):
             return Refuted(wrong)
-    if bent:
+    units = any(layer.ffn is not None for layer in artifact.layers)
+    if (units and artifact.architecture.ffn != "gate") or artifact.architecture.attention == "relu":  # no polynomials
         return Proved("equal as expressions in relu, at a random point modulo 2^61 − 1 (|a| replaced by a²/(a² + r))")
     if units:
         return Proved("equal at a random point modulo 2^61 − 1")
-    if rational:
+    if (MODULAR, 0) not in trials:
         return Proved("equal at 2 random integer inputs in [-9, 9], rational arithmetic, no tolerance")
     chance = f"{float(degree) / 2.0**61:.1e}" if degree < 2**1000 else "not bounded"
     return Proved(f"equal at a random point modulo 2^61 − 1 (a difference is missed with probability below {chance})")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from .atomic import write_file
-from .mutate import ACCEPTED, CRASHED, REFUSED, REFUTED, UNCHECKED, UNKNOWN, Result, Tally
+from .mutate import ACCEPTED, CRASHED, REFUSED, REFUTED, SMALL, UNCHECKED, UNKNOWN, Result, Tally
 
 PAGE, DATA = "mutation.md", "mutation.json"
 
@@ -113,14 +113,14 @@ program, the architecture, a bound, a domain.
   below 2⁻⁸⁰).
 - *survivors*: accepted, and not proved to be the same. They are mistakes of a judge.
 
-Of a small model every nonzero weight was changed in every way, and at most {sample} mutants were drawn of other kinds of
-change; of a large one {sample} or more in all.
+Of a small model (at most {small:,} such changes) every nonzero weight was changed in every way, and {sample:,} other mutants
+were drawn where there are more; of a large one {sample:,} in all.
 
 """
 
 
 def to_markdown(report: Report) -> str:
-    lines = [_INTRODUCTION.format(sample=report.sample, seed=report.seed)]
+    lines = [_INTRODUCTION.format(sample=report.sample, seed=report.seed, small=SMALL)]
     lines += [f"- {line}" for line in summary(report)]
     lines += ["", *_table(HEADER, rows_of(report.results)), "", "## By kind of change", ""]
     kinds: dict[str, Tally] = {}

@@ -68,8 +68,8 @@ def subjects(only: Sequence[str] | None = None) -> list[Subject]:
 def _constructions() -> list[Subject]:
     out = []
     for name, values in all_subjects():
-        small: dict[str, Any] = {key: SMALL[key] if key in SMALL and value is not None else value for key, value in values.items()}
-        if small.get("start") == "input":  # thousands of units: as in the large ones
+        small: dict[str, Any] = {k: SMALL[k] if k in SMALL and v is not None else v for k, v in values.items()}
+        if name == "logistic_newton" and (small["start"] == "input" or small["m"]):  # the large one has all that they have
             continue
         out.append(Subject(describe(name, small), partial(constructions.get(name).compile, **small)))
     return out
