@@ -180,12 +180,12 @@ def families(claimed: Claimed) -> list[Family]:
     return [family for family in made if family.count]
 
 
-def quotas(found: Sequence[Family], sample: int) -> dict[str, int]:
+def quotas(found: Sequence[Family], sample: int, small: int = SMALL) -> dict[str, int]:
     """How many mutants of each kind are tried. In a small model every change of a weight that is there, and `sample` others;
     in a large one `sample` in all. Half of what is drawn are changes of one weight."""
     shares = {f.kind: 1.0 if f.kind.startswith("weight ") or f.kind == "spurious weight" else 0.5 for f in found}
     single = {f.kind: f.count for f in found if f.kind.startswith("weight ")}
-    out = single if sum(single.values()) <= SMALL else dict[str, int]()
+    out = single if sum(single.values()) <= small else dict[str, int]()
     left = float(sample)
     for family in sorted((f for f in found if f.kind not in out), key=lambda f: f.count):
         share = left * shares[family.kind] / sum(shares[f.kind] for f in found if f.kind not in out)
@@ -194,9 +194,8 @@ def quotas(found: Sequence[Family], sample: int) -> dict[str, int]:
     return out
 
 
-def mutants(found: Sequence[Family], sample: int, seed: int) -> Iterator[Mutant]:
-    """The mutants to try, the same for the same seed."""
-    number = quotas(found, sample)
+def mutants(found: Sequence[Family], number: Mapping[str, int], seed: int) -> Iterator[Mutant]:
+    """The mutants to try, so many of each kind; the same for the same seed."""
     for family in found:
         yield from family.sample(number[family.kind], random.Random(f"{seed} {family.kind}"))
 
@@ -207,17 +206,19 @@ def examine(
     judges: Mapping[str, Judge],
     sample: int = SAMPLE,
     seed: int = SEED,
+    small: int = SMALL,
     unchecked: Sequence[str] = (),
     shown: Callable[[Iterator[Mutant], int], Iterator[Mutant]] = lambda found, total: found,
 ) -> Result:
-    """Shows every mutant to every judge. `shown`: a progress bar around them."""
+    """Shows the mutants to every judge. small: a model with more changes of its weights is sampled; `shown`: a progress bar."""
     begun = time.monotonic()
     original = Claimed(model.artifact, model.bounds, model.theory)
     found = families(original)
     tallies = {f.kind: Tally(f.count, opinions={name: {} for name in judges}) for f in found}
     survivors: list[Survivor] = []
     crashes: list[str] = []
-    for mutant in shown(mutants(found, sample, seed), sum(quotas(found, sample).values())):
+    number = quotas(found, sample, small)
+    for mutant in shown(mutants(found, number, seed), sum(number.values())):
         tally = tallies[mutant.kind]
         tally.mutants += 1
         accepting = []
@@ -265,8 +266,9 @@ def run_subject(title: str, sample: int, seed: int, quiet: bool = True) -> Resul
     (model,) = [subject.make() for subject in subjects() if subject.title == title]
     with tempfile.TemporaryDirectory(dir=scratch()) as folder:
         checking, unchecked = by_checker(model, Path(folder))
+        judges = {"verify": by_verify(model.artifact), "checker": checking}
         bar = (lambda found, total: track(found, title[:40], total, "mutant")) if not quiet else lambda found, total: found
-        return examine(title, model, {"verify": by_verify(model.artifact), "checker": checking}, sample, seed, unchecked, bar)
+        return examine(title, model, judges, sample, seed, SMALL, unchecked, bar)
 
 
 def campaign(titles: Sequence[str], sample: int, seed: int, workers: int = 1, quiet: bool = False) -> tuple[Result, ...]:
