@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ..compiler.artifact import Artifact
 from ..compiler.graph import Residual
-from .approximations import approximation_claims, error_claims
+from .approximations import approximation_claims, error_claims, lowering_claims
 from .certificate import Certificate, Claim, Proved, Refuted, Unknown, Verdict
 from .exact import check_exactly, depth_lower_bound, exact_degree, inconsistent
 from .lower_bounds import show_degree, stated_bounds
@@ -38,7 +38,7 @@ def verify_artifact(
         claims.append(_degree_claim(artifact, degrees))
     claims += approximation_claims(artifact)
     # norms alone let errors grow from step to step; a theory of the iteration says better
-    claims += error_claims(artifact) if theory is None else theory.claims(artifact)
+    claims += error_claims(artifact) if theory is None else [*lowering_claims(artifact), *theory.claims(artifact)]
     for residual in artifact.graph.residuals:
         claims += _residual_claims(artifact, residual)
     if bounds is not None:
