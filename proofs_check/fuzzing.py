@@ -9,13 +9,13 @@ from hypothesis.strategies import SearchStrategy
 
 from .strategies import Case
 
-#: Draws of one round; a round that finds fewer new programs than one in ten draws is the last.
-_ROUND = 500
 
-
-def try_distinct(strategy: SearchStrategy[Case], number: int, check: Callable[[Case], object], start: int = 0) -> set[str]:
+def try_distinct(
+    strategy: SearchStrategy[Case], number: int, check: Callable[[Case], object], start: int = 0, draws: int = 500
+) -> set[str]:
     """Calls `check` with a case of each of `number` different programs; returns their sources.
 
+    draws: of one round; a round that finds fewer new programs than one in ten draws is the last, and an AssertionError.
     start: the seed of the first round; the same one draws the same programs. A failure is shrunk and raised by hypothesis, as
     in a test.
     """
@@ -26,7 +26,7 @@ def try_distinct(strategy: SearchStrategy[Case], number: int, check: Callable[[C
 
         @seed(round_number)
         @settings(
-            max_examples=_ROUND,
+            max_examples=draws,
             deadline=None,
             database=None,
             derandomize=False,
@@ -41,6 +41,6 @@ def try_distinct(strategy: SearchStrategy[Case], number: int, check: Callable[[C
 
         one()
         round_number += 1
-        if len(seen) < number and len(seen) - before < _ROUND // 10:
+        if len(seen) < number and len(seen) - before < draws // 10:
             raise AssertionError(f"the strategy has run dry after {len(seen)} different programs of {number}")
     return seen

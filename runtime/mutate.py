@@ -96,14 +96,18 @@ def by_checker(model: Compiled, folder: Path) -> tuple[Judge, tuple[str, ...]]:
         copy = Compiled(claimed.artifact, None, model.constants)
         copy.construction, copy.bounds, copy.theory = model.construction, claimed.bounds, claimed.theory
         with tempfile.TemporaryDirectory(dir=folder) as place:
-            saved = checkpoint.save(copy, Path(place) / "mutant")
-            return {name: verdict for name, verdict, _ in checker.check(saved)}
+            found: dict[str, str] = {}
+            for name, verdict, _ in checker.check(checkpoint.save(copy, Path(place) / "mutant")):
+                found[name] = max(found.get(name, ""), verdict, key=_SEVERITY.index)  # of several of one name the worst
+            return found
 
     before = results(Claimed(model.artifact, model.bounds, model.theory))
 
     def judge(claimed: Claimed) -> Opinion:
         try:
             found = results(claimed)
+        except checker.Refused:
+            return Opinion(REFUSED, "format")
         except (HeadwrightError, ValueError, IndexError) as failure:  # it has no weights to write
             return Opinion(REFUSED, f"not saved: {type(failure).__name__}")
         worse = [name for name in before if found.get(name, "missing") not in ("HOLDS", before[name])]
@@ -111,6 +115,10 @@ def by_checker(model: Compiled, folder: Path) -> tuple[Judge, tuple[str, ...]]:
         return Opinion(REFUSED, refused[0]) if refused else Opinion(UNCHECKED, worse[0]) if worse else Opinion(ACCEPTED)
 
     return judge, tuple(name for name, verdict in before.items() if verdict != "HOLDS")
+
+
+#: Verdicts of the checker, from good to bad.
+_SEVERITY = ("", "HOLDS", "UNCHECKED", "REFUSED")
 
 
 def scratch() -> str | None:

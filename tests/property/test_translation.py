@@ -21,10 +21,11 @@ from headwright.compiler.ops import EXACT, FLOAT64
 from headwright.compiler.pipeline import Machine, candidates, distinct_plans, lower_graph
 from headwright.compiler.polynomials import lower_exactly
 from headwright.compiler.tolerances import lower_within
+from headwright.proofs_check import meanings, translation
 from headwright.proofs_check import strategies as hws
-from headwright.proofs_check import translation
 from headwright.proofs_check.fuzzing import try_distinct
-from headwright.proofs_check.translation import WrongPass, validate
+from headwright.proofs_check.meanings import WrongPass
+from headwright.proofs_check.translation import validate
 
 FUZZ = int(os.environ.get("HEADWRIGHT_FUZZ_EXAMPLES", "0"))
 NUMBER = max(210, FUZZ)
@@ -117,28 +118,28 @@ def graph() -> Graph:
 
 
 def test_a_wrong_plan_is_named(graph: Graph) -> None:
-    point = translation.Point.of(graph)
+    point = meanings.Point.of(graph)
     plan = next(iter(distinct_plans(graph, ("all", "minor"))))
     atom, value = next((a, v) for a, v in plan.values.items() if v.poly is not None and v.node is not None)
     doubled = replace(value.poly, terms={word: 2 * c for word, c in value.poly.terms.items()})
     wrong = replace(plan, values={**plan.values, atom: replace(value, poly=doubled)})
     with pytest.raises(WrongPass, match=r"^select: "):
-        translation.check_plan(wrong, point)
+        meanings.check_plan(wrong, point)
 
 
 def test_a_wrong_placement_and_a_wrong_schedule_are_named(graph: Graph) -> None:
     plan = next(iter(distinct_plans(graph, ("all", "minor"))))
-    meaning = translation.check_plan(plan, translation.Point.of(graph))
+    meaning = meanings.check_plan(plan, meanings.Point.of(graph))
     scheduled, _ = next(iter(candidates([plan], Machine.of(hw.LINEAR))))
     placement = scheduled.placement
     copy, ((term, *_), *rest) = next(iter(placement.terms.items()))
     wrong = replace(placement, terms={**placement.terms, copy: ((replace(term, coefficient=-term.coefficient),), *rest)})
     with pytest.raises(WrongPass, match=r"^place: "):
-        translation.check_placement(wrong, meaning)
+        meanings.check_placement(wrong, meaning)
     last = max(scheduled.layer, key=lambda c: scheduled.layer[c])
     early = replace(scheduled, layer={**scheduled.layer, last: 1})
     with pytest.raises(WrongPass, match=r"^schedule: .* too early"):
-        translation.check_schedule(early)
+        meanings.check_schedule(early)
 
 
 @pytest.mark.parametrize("stage", ["allocate", "merge", "emit", "labels"])
@@ -171,7 +172,8 @@ def test_a_wrong_later_pass_is_named(graph: Graph, stage: str, monkeypatch: pyte
 
 
 def test_the_count_is_of_different_programs() -> None:
-    seen = try_distinct(hws.cases(max_steps=2), 30, lambda case: None, 5)
-    assert len(seen) == 30
+    tried: list[str] = []
+    seen = try_distinct(hws.cases(max_steps=2), 12, lambda case: tried.append(case.source), 5, draws=20)
+    assert len(tried) == len(set(tried)) == 12 and set(tried) == seen
     with pytest.raises(AssertionError, match="run dry"):
-        try_distinct(hws.cases(max_steps=1).map(lambda case: replace(case, source="the same")), 2, lambda case: None)
+        try_distinct(hws.cases(max_steps=1).map(lambda c: replace(c, source="the same")), 2, lambda case: None, draws=20)
