@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ class Report:
     sample: int
     seed: int
     results: tuple[Result, ...]
+    only: tuple[str, ...] = ()
 
     @property
     def holds(self) -> bool:
@@ -40,7 +42,8 @@ class Report:
             models.append(
                 {**known, "unchecked": list(r.unchecked), "kinds": tallies, "survivors": survivors, "crashes": list(r.crashes)}
             )
-        return {"sample": self.sample, "seed": self.seed, "mutants": self.mutants, "holds": self.holds, "models": models}
+        asked = {"sample": self.sample, "seed": self.seed, "only": list(self.only)}
+        return {**asked, "mutants": self.mutants, "holds": self.holds, "models": models}
 
 
 def write(report: Report, folder: Path) -> list[str]:
@@ -99,7 +102,7 @@ _SHOWN = 12
 _INTRODUCTION = """\
 # Mutation: wrong models, and who notices
 
-Made by `headwright mutate -o docs/benchmarks --sample {sample} --seed {seed}`; do not edit.
+Made by `headwright mutate -o docs/benchmarks --sample {sample} --seed {seed}{only}`; do not edit.
 [How we attack it](../explanation/how-we-attack-it.md) says what is changed, and why an accepted mutant can be harmless.
 
 Every mutant is a model with one change: a weight, a block, a head, a layer, a unit, a row that is read or written, a name, the
@@ -120,7 +123,8 @@ were drawn where there are more; of a large one {sample:,} in all.
 
 
 def to_markdown(report: Report) -> str:
-    lines = [_INTRODUCTION.format(sample=report.sample, seed=report.seed, small=SMALL)]
+    only = " --only " + " ".join(map(shlex.quote, report.only)) if report.only else ""
+    lines = [_INTRODUCTION.format(sample=report.sample, seed=report.seed, small=SMALL, only=only)]
     lines += [f"- {line}" for line in summary(report)]
     lines += ["", *_table(HEADER, rows_of(report.results)), "", "## By kind of change", ""]
     kinds: dict[str, Tally] = {}
