@@ -41,6 +41,7 @@ SAMPLE, SEED = 1000, 0
 SMALL = 2000
 
 ACCEPTED, REFUTED, UNKNOWN, REFUSED, UNCHECKED, CRASHED = "accepted", "refuted", "unknown", "refused", "unchecked", "crashed"
+UNSEEN = "unseen"  # the files that the judge goes by are the model's own, byte for byte
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class Opinion:
 
     @property
     def killed(self) -> bool:
-        return self.outcome != ACCEPTED
+        return self.outcome not in (ACCEPTED, UNSEEN)
 
 
 Judge: TypeAlias = Callable[[Claimed], Opinion]
@@ -89,33 +90,40 @@ def by_verify(original: Artifact) -> Judge:
 def by_checker(model: Compiled, folder: Path) -> tuple[Judge, tuple[str, ...]]:
     """The checker, on a folder that is written for each mutant; and the claims that it does not decide for the model itself.
 
-    A mutant is killed by a verdict that is worse than the one on the model.
+    A mutant is killed by a verdict that is worse than the one on the model. It is unseen where it changes nothing but
+    model.json, which only `headwright` reads: then what the other files state is what they state of the model.
     """
 
-    def results(claimed: Claimed) -> dict[str, str]:
+    def results(claimed: Claimed) -> tuple[dict[str, str], dict[str, bytes]]:
         copy = Compiled(claimed.artifact, None, model.constants)
         copy.construction, copy.bounds, copy.theory = model.construction, claimed.bounds, claimed.theory
         with tempfile.TemporaryDirectory(dir=folder) as place:
             found: dict[str, str] = {}
-            for name, verdict, _ in checker.check(checkpoint.save(copy, Path(place) / "mutant")):
+            saved = checkpoint.save(copy, Path(place) / "mutant")
+            for name, verdict, _ in checker.check(saved):
                 found[name] = max(found.get(name, ""), verdict, key=_SEVERITY.index)  # of several of one name the worst
-            return found
+            return found, {path.name: path.read_bytes() for path in saved.iterdir() if path.name not in _OURS}
 
-    before = results(Claimed(model.artifact, model.bounds, model.theory))
+    before, stated = results(Claimed(model.artifact, model.bounds, model.theory))
 
     def judge(claimed: Claimed) -> Opinion:
         try:
-            found = results(claimed)
+            found, files = results(claimed)
         except checker.Refused:
             return Opinion(REFUSED, "format")
         except (HeadwrightError, ValueError, IndexError) as failure:  # it has no weights to write
             return Opinion(REFUSED, f"not saved: {type(failure).__name__}")
         worse = [name for name in before if found.get(name, "missing") not in ("HOLDS", before[name])]
         refused = [name for name in worse if found.get(name) != "UNCHECKED"]
-        return Opinion(REFUSED, refused[0]) if refused else Opinion(UNCHECKED, worse[0]) if worse else Opinion(ACCEPTED)
+        if worse:
+            return Opinion(REFUSED, refused[0]) if refused else Opinion(UNCHECKED, worse[0])
+        return Opinion(UNSEEN) if files == stated and claimed.artifact != model.artifact else Opinion(ACCEPTED)
 
     return judge, tuple(name for name, verdict in before.items() if verdict != "HOLDS")
 
+
+#: Files of which the checker looks at hashes only.
+_OURS = (checkpoint.MODEL, checkpoint.README, checkpoint.MANIFEST)
 
 #: Verdicts of the checker, from good to bad.
 _SEVERITY = ("", "HOLDS", "UNCHECKED", "REFUSED")
@@ -237,7 +245,7 @@ def examine(
                 opinion = Opinion(CRASHED, f"{type(failure).__name__} {failure}")
                 crashes.append(f"{name}: {mutant.kind}: {mutant.place}: {opinion.detail}")
             tally.opinions[name][opinion.outcome] = tally.opinions[name].get(opinion.outcome, 0) + 1
-            accepting += [] if opinion.killed else [name]
+            accepting += [name] if opinion.outcome == ACCEPTED else []
         if accepting:
             answer = classify(mutant, original)
             for name in accepting if answer.equivalent else ():

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from .atomic import write_file
-from .mutate import ACCEPTED, CRASHED, REFUSED, REFUTED, SMALL, UNCHECKED, UNKNOWN, Result, Tally
+from .mutate import ACCEPTED, CRASHED, REFUSED, REFUTED, SMALL, UNCHECKED, UNKNOWN, UNSEEN, Result, Tally
 
 PAGE, DATA = "mutation.md", "mutation.json"
 
@@ -55,7 +55,7 @@ def write(report: Report, folder: Path) -> list[str]:
     return [str(page), str(data)]
 
 
-HEADER = ("model", "weights", "mutants", "verify kills", "same", "checker kills", "same", "survivors")
+HEADER = ("model", "weights", "mutants", "verify kills", "same", "checker kills", "same", "unseen", "survivors")
 
 
 def rows_of(results: Sequence[Result]) -> list[tuple[str, ...]]:
@@ -64,9 +64,10 @@ def rows_of(results: Sequence[Result]) -> list[tuple[str, ...]]:
     for r in results:
         counts = []
         for judge in ("verify", "checker"):
-            accepted = r.count(judge, ACCEPTED)
-            counts += [f"{r.mutants - accepted:,}", f"{r.equivalent(judge):,}"]
-        rows.append((r.title, f"{r.weights:,}", f"{r.mutants:,}", *counts, str(len(r.survivors))))
+            left = r.count(judge, ACCEPTED, UNSEEN)
+            counts += [f"{r.mutants - left:,}", f"{r.equivalent(judge):,}"]
+        unseen = f"{r.count('checker', UNSEEN):,}"
+        rows.append((r.title, f"{r.weights:,}", f"{r.mutants:,}", *counts, unseen, str(len(r.survivors))))
     return rows
 
 
@@ -76,17 +77,18 @@ def summary(report: Report) -> list[str]:
     for judge in ("verify", "checker"):
         accepted = sum(r.count(judge, ACCEPTED) for r in report.results)
         same = sum(r.equivalent(judge) for r in report.results)
-        wrong = report.mutants - same
+        unseen = sum(r.count(judge, UNSEEN) for r in report.results)
+        wrong = report.mutants - same - unseen
+        killed = wrong - (accepted - same)
         how = [
             f"{sum(r.count(judge, outcome) for r in report.results):,} {outcome}"
             for outcome in (REFUTED, UNKNOWN, REFUSED, UNCHECKED, CRASHED)
             if any(r.count(judge, outcome) for r in report.results)
         ]
-        rate = 100 * (report.mutants - accepted) / wrong if wrong else 100.0
-        lines.append(
-            f"{judge}: {report.mutants - accepted:,} of {wrong:,} mutants that are not proved the same are killed "
-            f"({rate:.2f} %: {', '.join(how)}); {same:,} are accepted and proved the same"
-        )
+        rate = 100 * killed / wrong if wrong else 100.0
+        text = f"{judge}: {killed:,} of {wrong:,} mutants that are not proved the same are killed "
+        text += f"({rate:.2f} %: {', '.join(how)}); {same:,} are accepted and proved the same"
+        lines.append(text + (f"; {unseen:,} change nothing in its files" if unseen else ""))
     for result in report.results:
         found = [f"SURVIVES {s.judge}: {result.title}: {s.kind}: {s.place} ({s.answer}: {s.how})" for s in result.survivors]
         found += [f"CRASHED {result.title}: {crash}" for crash in result.crashes]
@@ -114,6 +116,8 @@ program, the architecture, a bound, a domain.
 - *same*: the judge accepts it, and it is proved that the change makes no difference: no entry of the stream that can differ
   meets an output, or the outputs are the same polynomials at a random point modulo a random prime (wrong with probability
   below 2⁻⁸⁰).
+- *unseen*: the change is in none of the files that the checker goes by (names of rows, for example, which only `headwright`
+  reads): what it accepts is what these state of the right model.
 - *survivors*: accepted, and not proved to be the same. They are mistakes of a judge.
 
 Of a small model (at most {small:,} such changes) every nonzero weight was changed in every way, and {sample:,} other mutants
@@ -141,7 +145,7 @@ def to_markdown(report: Report) -> str:
 
 _COLUMNS = (
     ("verify", REFUTED), ("verify", UNKNOWN), ("verify", ACCEPTED),
-    ("checker", REFUSED), ("checker", UNCHECKED), ("checker", ACCEPTED),
+    ("checker", REFUSED), ("checker", UNCHECKED), ("checker", UNSEEN), ("checker", ACCEPTED),
 )  # fmt: skip
 
 
