@@ -14,7 +14,7 @@ SHELL := bash
 BIN := .venv/bin
 STAMPS := .venv/stamps
 
-.PHONY: help demo test lint bench fuzz clean
+.PHONY: help demo test lint bench fuzz mutate clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -35,8 +35,12 @@ bench: $(STAMPS)/demo  ## measure run times, written to docs/benchmarks/
 	@mkdir -p docs/benchmarks
 	@$(BIN)/headwright bench -o docs/benchmarks/benchmark.md
 
-fuzz: $(STAMPS)/test  ## a long hypothesis campaign (FUZZ_EXAMPLES=2000 random programs a test)
-	@HEADWRIGHT_FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(BIN)/python -m pytest tests/property -q
+fuzz: $(STAMPS)/test  ## a long campaign: FUZZ_EXAMPLES=2000 different random programs through every pass, then as many a test
+	@HEADWRIGHT_FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(BIN)/python -m pytest tests/property/test_translation.py -q
+	@HEADWRIGHT_FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(BIN)/python -m pytest tests/property -q --deselect tests/property/test_translation.py
+
+mutate: $(STAMPS)/test  ## wrong models made from right ones, and who notices: written to docs/benchmarks/ (hours)
+	@$(BIN)/headwright mutate -o docs/benchmarks
 
 clean:  ## remove .venv, caches and build output
 	rm -rf .venv build dist *.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache .benchmarks

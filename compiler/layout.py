@@ -89,7 +89,7 @@ def label_rows(layout: Layout, starts: Mapping[Slot, int]) -> tuple[Labels, ...]
     twins = dict(layout.twins)
     written = {slot: min(schedule.layer[c] for c, at in layout.slot_of.items() if at == slot) for slot in twins}
     local = schedule.placement.local
-    overwritten = {(layout.slot_of[copy], schedule.layer[copy]) for copy in local}
+    overwritten = {(units.target, number) for number, layer in enumerate(layout.local, 1) for units in layer}
     held = [*layout.slot_of.items(), *((copy, slot) for slot, copy in twins.items())]
     for copy, slot in sorted(held, key=lambda item: (starts[item[1]], item[1] not in twins)):
         rows = range(starts[slot], starts[slot] + size_of(slot.height, plan.graph.sizes))
@@ -97,7 +97,7 @@ def label_rows(layout: Layout, starts: Mapping[Slot, int]) -> tuple[Labels, ...]
             live, name = range(schedule.depth + 1), f"I_{copy.rows}"
         else:
             begin = schedule.layer[copy]
-            # labelled where it is written, unless the same layer's feed-forward part writes something else there
+            # labelled where it is written, unless the same layer's feed-forward part clears it or writes something else there
             shortest = begin + ((slot, begin) not in overwritten or copy in local)
             end = min(max(shortest, (schedule.time_of(copy) + 1) // 2), schedule.depth + 1)
             live = range(written[slot]) if twins.get(slot) == copy else range(begin, end)

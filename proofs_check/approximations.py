@@ -21,7 +21,7 @@ from ..compiler.errors import HeadwrightError
 from ..compiler.fits import plane_units
 from ..compiler.graph import Fact, Graph
 from ..compiler.lower import lower
-from ..compiler.lowered import Approximation
+from ..compiler.lowered import Approximation, Lowered
 from ..compiler.pointwise import function_from_text
 from ..compiler.polynomials import lower_exactly
 from ..compiler.units import Units
@@ -51,35 +51,53 @@ def approximation_claims(artifact: Artifact) -> list[Claim]:
     return claims
 
 
+def lowering_claims(artifact: Artifact) -> list[Claim]:
+    """That the graph of the weights stands for the program: for models of which a theory bounds the errors of outputs."""
+    if artifact.lowered is None:
+        return []
+    again = _lowered_again(artifact)
+    verdict = again if isinstance(again, Refuted) else Proved("the program, lowered again, is that graph, with the same fits")
+    return [Claim("lowering", "what the weights compute stands for the program, every function by one of the fits", verdict)]
+
+
+def _lowered_again(artifact: Artifact) -> Lowered | Refuted:
+    """What the program is lowered to; Refuted where that is not what the artifact says."""
+    assert artifact.lowered is not None
+    ours, kind = artifact.lowered, artifact.architecture.ffn
+    try:
+        again = lower_exactly(ours.traced, kind) if kind in ("gate", "relu2") else lower(ours.traced, ours.tolerances)
+    except HeadwrightError as failure:
+        return Refuted(f"the program cannot be lowered to this architecture: {failure.what}")
+    if again.graph != artifact.graph or again.ideal != ours.ideal:
+        return Refuted("the program, lowered again, is not the graph that the weights compute")
+    if again.approximations != ours.approximations:
+        return Refuted("the program, lowered again, has other fits")
+    if again.inside != ours.inside:
+        return Refuted("the program, lowered again, needs other domains of the network's own values")
+    return again
+
+
 def error_claims(artifact: Artifact) -> list[Claim]:
     """How far the outputs are from the program, recomputed: the program is lowered once more, and has to come out as the
     graph that the weights compute; errors of the fits are carried through sums and products by norms."""
     if artifact.lowered is None:
         return []
-    kind = artifact.architecture.ffn
-    try:
-        if kind in ("gate", "relu2"):
-            again = lower_exactly(artifact.lowered.traced, kind)
-        else:
-            again = lower(artifact.lowered.traced, artifact.lowered.tolerances)
-    except HeadwrightError as failure:
-        statement = "every output is near the program's"
-        return [Claim("error", statement, Refuted(f"the program cannot be lowered to this architecture: {failure.what}"))]
-    same = again.graph == artifact.graph and again.ideal == artifact.lowered.ideal
+    again = _lowered_again(artifact)
+    if isinstance(again, Refuted):
+        return [Claim("error", "every output is near the program's", again)]
     claims = []
     for name, error in again.output_errors.items():
-        stated = artifact.lowered.errors[name]
+        stated = artifact.lowered.errors.get(name, 0.0)
         statement = f"every entry of {name} is within {stated:.3g} of the program's, in exact arithmetic"
         verdict: Verdict
-        if not same:
-            verdict = Refuted("the program, lowered again, is not the graph that the weights compute")
-        elif error == float("inf"):
+        if error == float("inf"):
             verdict = Unknown("no bound is known of some factor: state one with hw.bounded")
             statement = f"output {name} is near the program's"
         elif error > stated:
             verdict = Refuted(f"only {error:.6g} follows")
         else:
-            how = "bounds of the fits carried through the program by norms" if kind == "relu" else "every product is exact"
+            exact = artifact.architecture.ffn != "relu"
+            how = "every product is exact" if exact else "bounds of the fits carried through the program by norms"
             given = "; ".join(_given(artifact.lowered.ideal, fact) for fact in artifact.lowered.ideal.facts)
             verdict = Proved(how + (f"; given {given}" if given else ""))
         claims.append(Claim("error", statement, verdict))

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from ..compiler.artifact import Artifact
 from ..compiler.graph import Residual
-from .approximations import approximation_claims, error_claims
+from .approximations import approximation_claims, error_claims, lowering_claims
 from .certificate import Certificate, Claim, Proved, Refuted, Unknown, Verdict
-from .exact import check_exactly, depth_lower_bound, exact_degree
+from .exact import check_exactly, depth_lower_bound, exact_degree, inconsistent
 from .lower_bounds import show_degree, stated_bounds
 from .residual import check_residual, state_residual
 from .symbolic import prove_for_all_dimensions
@@ -22,6 +22,9 @@ def verify_artifact(
     artifact: Artifact, bounds: Bounds | None = None, theory: NewtonTheory | None = None
 ) -> Certificate:
     """The certificate of a model: the identity for all dimensions, exact equality at its own, and cited bounds."""
+    if problem := inconsistent(artifact.graph):
+        claim = Claim("identity", "the program has a meaning at its sizes", Refuted(problem))
+        return Certificate(artifact.graph.name, (claim,))
     degrees = exact_degree(artifact.graph)
     equality = check_exactly(artifact, max((d for d in degrees.values() if d), default=1))
     # a counterexample settles the identity too; looking for a proof of something false can take long
@@ -35,7 +38,7 @@ def verify_artifact(
         claims.append(_degree_claim(artifact, degrees))
     claims += approximation_claims(artifact)
     # norms alone let errors grow from step to step; a theory of the iteration says better
-    claims += error_claims(artifact) if theory is None else theory.claims(artifact)
+    claims += error_claims(artifact) if theory is None else [*lowering_claims(artifact), *theory.claims(artifact)]
     for residual in artifact.graph.residuals:
         claims += _residual_claims(artifact, residual)
     if bounds is not None:

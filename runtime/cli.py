@@ -1,4 +1,5 @@
-"""The command line: `headwright list | compile | run | verify | ledger | explain | bench | pareto | rates | similarity | demo`.
+"""The command line: `headwright list | compile | run | verify | ledger | explain | bench | pareto | rates | similarity |
+mutate | demo`.
 
 Exit status: 0 when everything asked for holds; 1 when a claim is refuted or unknown; 2 for wrong usage or bad
 input; 130 after Ctrl-C. With --json, stdout holds exactly one JSON object, also for an error.
@@ -18,7 +19,7 @@ from typing import Any, NoReturn
 from .. import __version__
 from ..compiler.errors import HeadwrightError
 from ..compiler.pipeline import GOALS
-from . import commands, pareto, rates, similarity
+from . import commands, mutate, pareto, rates, similarity
 from .atomic import stopped_by_sigterm
 
 _SET = "sizes and constants: integers, floats, fractions p/q, true, false, text, or name=@array.npy"
@@ -156,6 +157,15 @@ def build_parser() -> argparse.ArgumentParser:
     )
     _similarity(alike)
 
+    changed = _command(
+        found,
+        "mutate",
+        commands.mutate,
+        "change compiled models in every single place, and count who notices: verify, and the independent checker",
+        "headwright mutate --only newton_inverse\n  headwright mutate -o docs/benchmarks",
+    )
+    _mutations(changed)
+
     shown = _command(
         found,
         "demo",
@@ -230,6 +240,18 @@ def _similarity(parser: argparse.ArgumentParser) -> None:
         given: dict[str, Any] = {"type": _between(int, least - 1, most), "default": default, "metavar": name[0].upper()}
         parser.add_argument(f"--{name}", **given, help=f"{what} (default: %(default)s)")
     _picture_folder(parser, "similarity")
+
+
+def _mutations(parser: argparse.ArgumentParser) -> None:
+    """What `mutate` is asked for."""
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="models whose titles begin with this (default: all)")
+    most = "mutants of a large model, and of a kind of change in a small one (default: %(default)s)"
+    parser.add_argument("--sample", type=_between(int, 0, 10**9), default=mutate.SAMPLE, metavar="N", help=most)
+    seed = "of what is drawn (default: %(default)s)"
+    parser.add_argument("--seed", type=_between(int, -1, 2**31), default=mutate.SEED, metavar="S", help=seed)
+    workers, shared = min(2, os.cpu_count() or 1), "processes that share the models (default: %(default)s)"
+    parser.add_argument("--workers", type=_between(int, 0, 65), default=workers, metavar="W", help=shared)
+    parser.add_argument("-o", "--output", metavar="DIR", help="write mutation.md and mutation.json there")
 
 
 def _picture_folder(parser: argparse.ArgumentParser, name: str) -> None:

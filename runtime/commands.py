@@ -345,15 +345,36 @@ def _output_folder(arguments: argparse.Namespace) -> tuple[Path, bool]:
     """The folder of -o, made, and whether a picture is drawn: both found out before minutes of work."""
     from . import plots
 
-    folder, picture = Path(arguments.output), not arguments.no_picture
+    picture = not arguments.no_picture
     if picture:
         plots.load_matplotlib("(or leave the picture out: --no-picture)")
+    return _folder_for(arguments.output), picture
+
+
+def _folder_for(output: str) -> Path:
+    folder = Path(output)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         what = f"{folder} cannot be made: {error.strerror or error}"
         raise InputError(what, fix="choose another folder with -o") from error
-    return folder, picture
+    return folder
+
+
+def mutate(arguments: argparse.Namespace) -> Result:
+    from . import mutate as harness
+    from . import mutate_report as reporting
+    from .mutate_subjects import subjects
+
+    folder = _folder_for(arguments.output) if arguments.output is not None else None
+    titles = [subject.title for subject in subjects(arguments.only)]
+    found = harness.campaign(titles, arguments.sample, arguments.seed, arguments.workers, quiet=arguments.json)
+    report = reporting.Report(arguments.sample, arguments.seed, found, tuple(arguments.only or ()))
+    files = [] if folder is None else reporting.write(report, folder)
+    verdict = "every mutant is killed or proved to be the same" if report.holds else "NOT every mutant is killed"
+    lines = [table(reporting.HEADER, reporting.rows_of(found)), "", *reporting.summary(report), verdict]
+    lines += [f"written: {', '.join(files)}"] if files else []
+    return Result("\n".join(lines), {**report.to_json(), "written": files}, 0 if report.holds else 1)
 
 
 def demo(arguments: argparse.Namespace) -> Result:

@@ -9,6 +9,7 @@ from fractions import Fraction
 from math import lcm
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -59,7 +60,7 @@ def never_rounds(model: hw.Compiled, inputs: dict[str, np.ndarray]) -> bool:
     return True
 
 
-def test_every_program_is_proved_exact_and_bit_for_bit() -> None:
+def test_every_program_is_proved_exact_and_bit_for_bit(capsys: pytest.CaptureFixture[str]) -> None:
     seen, fitting, nested, multiple = set(), 0, 0, 0
 
     @settings(max_examples=5 * EXAMPLES)  # hypothesis repeats programs: the count below is of different ones
@@ -89,7 +90,9 @@ def test_every_program_is_proved_exact_and_bit_for_bit() -> None:
         multiple += len(graph.outputs) > 1
 
     holds()
-    assert len(seen) >= min(EXAMPLES, 200), "fewer than 200 different programs"
+    with capsys.disabled():
+        print(f"\n{len(seen)} different programs proved")
+    assert len(seen) >= EXAMPLES, "too few different programs"
     assert fitting >= 0.75 * len(seen), "too few cases are small enough for float64 to be exact"
     assert EXAMPLES < 200 or (nested >= 10 and multiple >= 30)
 
