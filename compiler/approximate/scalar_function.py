@@ -13,7 +13,8 @@ import sympy
 
 from ..errors import CompileError, Location
 from .enclosure import FLOATS, Intervals, intervals
-from .taylor import Series, Tape, Unsupported, tape
+from .tapes import Unsupported, tape
+from .taylor import Series, Tape
 from .traced import Traced
 
 Z = sympy.Symbol("z", real=True)
@@ -187,7 +188,10 @@ def _checked(name: str, expression: sympy.Expr, where: Location | None) -> Scala
     extra = expression.free_symbols - {Z}
     if extra:
         raise _refuse(name, f"it still has the symbols {', '.join(sorted(map(str, extra)))}", where)
-    function = ScalarFunction(name, _exact(expression))
+    exact = _exact(expression)
+    if exact.is_rational_function(Z) and (reduced := sympy.cancel(exact)).is_polynomial(Z):
+        exact = reduced  # (z² − 1)/(z − 1): nothing is divided by
+    function = ScalarFunction(name, exact)
     try:
         _ = function.tape
     except Unsupported as error:
