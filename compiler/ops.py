@@ -167,7 +167,7 @@ def _bottom(args: Sequence[Any], node: Any, sizes: Mapping[str, int], _: Arithme
 
 _RECORDS = (
     Op("input", "leaf", _declared, lambda *_: None, lambda _, node: f"input {node.attr}"),
-    Op("constant", "leaf", _declared, lambda _, node, s, ar: ar.array(node.attr.array()), lambda *_: "constant array"),
+    Op("constant", "leaf", _declared, lambda _, node, s, ar: ar.array(node.attr.array()), lambda *_: "constant"),
     Op("eye", "leaf", _declared, _identity, lambda _, node: f"eye({node.shape[0]})"),
     Op("zeros", "leaf", _declared, _filled(0), lambda *_: "zeros"),
     Op("ones", "leaf", _declared, _filled(1), lambda *_: "ones"),

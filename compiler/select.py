@@ -151,7 +151,7 @@ class _Selection(Values):
         scalar = node.args[0]
         if self.graph.nodes[scalar].op != "input":
             raise ArchitectureError(
-                f"cannot scale a matrix by the computed scalar {self.graph.label(scalar)}",
+                f"cannot scale a matrix by the computed scalar {self.graph.describe(scalar)}",
                 where=node.where,
                 rule="attention multiplies stored matrices; a computed scalar has no stored multiple of the identity",
                 fix="scale a vector instead (v * s), make the scalar an input, or write it into one of the products",

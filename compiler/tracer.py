@@ -11,8 +11,8 @@ import numpy as np
 
 from .dims import Dim, Shape
 from .errors import Location, ProgramError, location_of, program_frame, user_frame
-from .graph import Fact, Graph, InputSpec, Node, OutputSpec, Residual
-from .ops import OPS, Constant
+from .graph import Fact, Graph, InputSpec, Node, OutputSpec, Residual, show_node
+from .ops import Constant
 
 #: Products of compile-time arrays above this many scalar multiplications stay in the graph.
 _FOLD_LIMIT = 2_000_000
@@ -172,7 +172,7 @@ class Tracer:
 
     def name_of(self, number: int) -> str:
         self.note_names()
-        return self._names.get(number) or OPS[self.nodes[number].op].name
+        return show_node(self.nodes, self._names, number)
 
     def finish(self, outputs: list[OutputSpec], single: bool) -> Graph:
         for output in outputs:
