@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -108,6 +108,8 @@ def dim(name: Dim) -> int:
             where=location_of(user_frame()),
             fix=f"use a dimension of the signature, or pass dims={{{name!r}: …}}",
         )
+    if isinstance(context, Tracer):
+        context.asked.add(str(name))
     return context.sizes[str(name)]
 
 
@@ -284,8 +286,11 @@ class Program:
             checked[name] = int(size)
         return checked
 
-    def trace(self, sizes: Mapping[str, Any], constants: Mapping[str, Any]) -> Graph:
-        """Runs the program once on symbols. Raises ProgramError (ShapeError, TraceError) naming the user's line."""
+    def trace(self, sizes: Mapping[str, Any], constants: Mapping[str, Any], also: Collection[str] = ()) -> Graph:
+        """Runs the program once on symbols; `also`: dimensions that something else than the program needs.
+
+        Raises ProgramError (ShapeError, TraceError) naming the user's line, CompileError for sizes that nothing needs.
+        """
         tracer = Tracer(self.fn.__name__, self.check_sizes(sizes))
         values = [Expr(tracer, tracer.input(name, dims, self.where), len(dims)) for name, dims in self.inputs.items()]
         with _entered(tracer):
@@ -309,6 +314,14 @@ class Program:
                 )
             expr = lift(tracer, value, "return")
             outputs.append(OutputSpec(name, expr.number, expr.dims))
+        known = {*self.dimension_names(), *tracer.asked}
+        if unknown := [name for name in sizes if name not in {*known, *also}]:
+            raise CompileError(
+                f"{self.fn.__name__}: dims has {', '.join(map(repr, unknown))}, which the program does not use",
+                where=self.where,
+                rule=f"its dimensions are {', '.join(sorted(known)) or 'none'}",
+                fix="leave it out, or check its spelling",
+            )
         return tracer.finish(outputs, single)
 
     def reference(self, **arguments: Any) -> Any:

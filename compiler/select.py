@@ -27,10 +27,12 @@ class _Selection(Values):
 
     def plan(self) -> Plan:
         parts = {spec.node: part_of_stack(self.graph, spec.node) for spec in self.graph.outputs}
-        cut_out = {n for output, part in parts.items() if part is not None for n in (output, part)}  # what is only read
-        for index, node in enumerate(self.graph.nodes):
-            if self.uses[index] and not (index in cut_out and self.uses[index] == 1):
-                self.polys[index] = self.translate(index, node)
+        needed = {node if part is None else self.graph.nodes[part].args[0] for node, part in parts.items()}
+        for index in range(len(self.graph.nodes) - 1, -1, -1):  # parts that are outputs are only read
+            if index in needed:
+                needed.update(self.graph.nodes[index].args)
+        for index in sorted(needed):
+            self.polys[index] = self.translate(index, self.graph.nodes[index])
         outputs = []
         for spec in self.graph.outputs:
             part = parts[spec.node]
@@ -65,7 +67,8 @@ class _Selection(Values):
                 f"cannot compute with {self.graph.describe(index)}",
                 where=node.where,
                 rule="products sum over the first tokens: only the first part of a stacked value can enter them",
-                fix="return it, or give these rows an input of their own",
+                fix="return it as it is or negated, compute before it is cut out, (c * Z)[n:], or give these rows an input of "
+                "their own",
             )
         elif node.op == "matmul":
             poly = self.product(node.args[0], node.args[1])

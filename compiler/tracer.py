@@ -58,6 +58,7 @@ class Tracer:
         self.inputs: list[InputSpec] = []
         self.facts: list[Fact] = []
         self.residuals: list[Residual] = []
+        self.asked: set[str] = set()  # dimensions whose sizes the program asks for
         self._numbers: dict[Node, int] = {}
         self._names: dict[int, str] = {}
 

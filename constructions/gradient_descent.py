@@ -151,6 +151,14 @@ def _matrices(name: str, given: tuple[Any, ...], d: int) -> list[np.ndarray]:
 def _preconditioned(values: Mapping[str, Any]) -> Variant:
     name = "preconditioned_gradient_descent"
     matrices = _matrices(name, values["preconditioners"], values["d"])
+    for index, matrix in enumerate(matrices):
+        largest = np.linalg.eigvalsh((matrix + matrix.T).astype(float) / 2)[-1]
+        if largest > 0:
+            text = (
+                f"{name}: preconditioners[{index}] has the eigenvalue {largest:.3g} above 0: w moves up the gradient there "
+                "(a step of rate η is −η I: Lemma 2 has the minus sign in A)"
+            )
+            warnings.warn(text, ConventionWarning, stacklevel=4)
     return Variant(preconditioned_gradient_descent, {"preconditioners": matrices})
 
 
@@ -169,6 +177,12 @@ def inverted(matrix: np.ndarray) -> np.ndarray:
     if all(c.denominator.bit_length() + c.numerator.bit_length() <= 40 for c in matrix.ravel()):
         return exact_inverse(matrix)
     rounded = np.linalg.inv(matrix.astype(float))
+    wrong = np.abs(rounded @ matrix.astype(float) - np.eye(len(matrix))).max()
+    if not wrong <= 1e-6:
+        raise CompileError(
+            f"sigma is too near to a singular matrix: its inverse in floats is off by {wrong:.1e} (in Σ⁻¹ Σ)",
+            fix="pass Fractions, or add a ridge to sigma",
+        )
     symmetric: np.ndarray = np.vectorize(Fraction, otypes=[object])((rounded + rounded.T) / 2)
     return symmetric
 

@@ -52,6 +52,9 @@ def to_pq(model: Compiled, *, transposed: bool = False, exact: bool = False) -> 
     Raises ArchitectureError, naming what differs, for any other model.
     Source: Ahn et al. 2023, eq. (3) and (4).
     """
+    if not isinstance(model, Compiled):
+        what = f"to_pq: model is a {type(model).__name__}: expected what hw.compile returns"
+        raise InputError(what, fix="pass a compiled model")
     order, size, made = _rows(model), model.d_model, {}
     for layer in model.exact.layers:
         if layer not in made:
@@ -71,7 +74,10 @@ def from_pq(pairs: Sequence[tuple[np.ndarray, np.ndarray]], n: int, *, transpose
     Raises InputError for matrices that are not square, finite and of one size, and for n below 1.
     """
     if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
-        raise InputError(f"from_pq: n is {n!r}: expected the number of examples, an integer of at least 1")
+        raise InputError(f"from_pq: n is {n!r}: expected the number of examples, an integer of at least 1", fix="pass n=…")
+    if not isinstance(pairs, Sequence) or not pairs:
+        what = f"{type(pairs).__name__} of {len(pairs)} layers" if isinstance(pairs, Sequence) else type(pairs).__name__
+        raise InputError(f"from_pq: pairs is a {what}: expected a list of (P, Q), one pair a layer", fix="pass [(P_0, Q_0), …]")
     attention, layers, size = Attention("linear", int(n), scale=1 / int(n)), [], None
     for index, pair in enumerate(pairs):
         P, Q = (_matrix(f"{name}_{index}", W, size) for name, W in zip("PQ", _pair(index, pair), strict=True))
