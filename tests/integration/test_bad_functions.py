@@ -147,7 +147,7 @@ def within(v: hw.Vector["n"]):
 GOOD = np.array([0.1, 0.2, 0.3])
 RUN_TIME: dict[str, tuple[hw.Program, dict[str, np.ndarray], list[str], str]] = {
     "a domain": (
-        leaves_a_domain, {"v": np.array([0, 0.1, 2])}, ["z reaches 4", "[2, 0]", "within [0, 1]", "domain"], "# domain",
+        leaves_a_domain, {"v": np.array([0, 0.1, 2])}, ["z reaches 4", "[2]", "within [0, 1]", "domain"], "# domain",
     ),
     "labels 0 and 1": (labels, {"v": GOOD, "y": np.array([0.0, 1, 1])}, ["y reaches 0", "−1 or 1", "2 * y − 1"], "# signs"),
     "long rows": (
