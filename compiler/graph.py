@@ -172,7 +172,14 @@ def show_node(nodes: Sequence[Node], names: Mapping[int, str], index: int, lines
         if node.op == "constant":
             texts[i] = f"(the constant{place(node)})" if lines else "constant"
             return
-        text = OPS[node.op].show([bracketed(arg, node, k == 0) for k, arg in enumerate(node.args)], node)
+        parts = [bracketed(arg, node, k == 0) for k, arg in enumerate(node.args)]
+        columns = [nodes[arg].op == "transpose" and nodes[nodes[arg].args[0]].shape[1] == 1 for arg in node.args]
+        if node.op == "transpose" and nodes[node.args[0]].shape[1] == 1:  # in numpy a vector is its own transpose
+            text = texts[node.args[0]]
+        elif node.op == "matmul" and columns[1] and node.shape[0] != 1 and nodes[node.args[0]].shape[1] == 1:
+            text = f"outer({', '.join(texts[arg] for arg in node.args)})"
+        else:
+            text = OPS[node.op].show(parts, node)
         texts[i] = text if len(text) <= _LONG else f"(the {_WORDS.get(node.op, node.op)}{place(node)})"
 
     visit(index)

@@ -41,7 +41,11 @@ def as_rational(value: Any, what: str) -> Fraction:
 
 def as_exact_array(value: np.ndarray, what: str) -> np.ndarray:
     if value.dtype.kind not in "biufO":
-        raise ProgramError(f"{what} has dtype {value.dtype}: expected real numbers", where=location_of(user_frame()))
+        raise ProgramError(
+            f"{what} has dtype {value.dtype}: expected real numbers",
+            where=location_of(user_frame()),
+            fix="pass an array of ints, floats or Fractions",
+        )
     out = np.empty(value.shape, dtype=object)
     flat = out.ravel()
     for i, entry in enumerate(value.ravel().tolist()):

@@ -65,7 +65,9 @@ def _uniform(f: BoundedFunction, lo: Fraction, hi: Fraction, n: int, constant: F
     seen = _values(f, at)
     for x, y in zip(at, seen, strict=True):
         if not math.isfinite(y):
-            raise ApproximationError(f"{f.name}({x:.6g}) is {y}", fix="shrink the domain to where f is finite")
+            raise ApproximationError(
+                f"{f.name}({x:.6g}) is {y}: expected a finite number", fix="shrink the domain to where f is finite"
+            )
     _check_stated(f, lo, hi)
     widest = max(b - a for a, b in itertools.pairwise(knots))
     sag = f.second_derivative * widest**2 / 8
