@@ -75,7 +75,9 @@ class _Selection(Values):
         elif node.op == "units":
             return algebra.atom(self.units(index, node))
         else:
-            raise ArchitectureError(f"{node.op} needs a feed-forward part", where=node.where)
+            raise ArchitectureError(
+                f"{self.graph.describe(index)} needs a feed-forward part", where=node.where, fix="choose arch=hw.LINEAR"
+            )
         if (self.factors_of(poly) >= 2 and self.kept(index)) or (len(poly.terms) >= 2 and self.updated(index)):
             atom, flipped = self.as_value(poly, index, self.graph.label(index))
             poly = algebra.transpose(algebra.atom(atom)) if flipped else algebra.atom(atom)
@@ -120,7 +122,8 @@ class _Selection(Values):
         poly, out = self.algebra.substitute(poly, self.linear.get), self.algebra.zero(node.shape)
         for word, c in poly:
             if not word:
-                raise ArchitectureError(f"cannot cut {self.graph.describe(index)} out of an identity", where=node.where)
+                what = f"cannot cut {self.graph.describe(index)} out of an identity"
+                raise ArchitectureError(what, where=node.where, fix="make the matrix an input")
             first, shape = word[0], (node.shape[0], self.algebra.letter_shape(word[0])[1])
             if self.choices.apart and (alone := self.first_part(first, node.shape[0])) is not None:
                 out = self.algebra.add(out, self.algebra.multiply(alone, Poly((shape[1], node.shape[1]), {word[1:]: c})))

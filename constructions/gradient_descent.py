@@ -124,7 +124,8 @@ def _rates(values: Mapping[str, Any]) -> tuple[Fraction, ...]:
 def _gradient_descent(values: Mapping[str, Any]) -> Variant:
     rates, momentum = _rates(values), Fraction(values["momentum"])
     if momentum >= 1:
-        raise CompileError(f"gradient_descent: momentum is {values['momentum']!r}: expected a number of at least 0 below 1")
+        what = f"gradient_descent: momentum is {values['momentum']!r}: expected a number of at least 0 below 1"
+        raise CompileError(what, fix="pass momentum=0 for plain gradient descent, or 0.9")
     if values["prefer"] == "layers":
         if values["steps"] > MOST_SHALLOW:
             what = f"gradient_descent: prefer is 'layers' and steps is {values['steps']}: expected at most {MOST_SHALLOW}"

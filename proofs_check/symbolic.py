@@ -390,11 +390,11 @@ class _Proof:
             machine = self.algebra.transpose(machine) if placed.flipped else machine
             program = self.polynomial(node)
             if not self.same(machine, program):
-                difference = self.algebra.subtract(
-                    self.algebra.canonical(self.expand(machine)), self.algebra.canonical(self.expand(program))
-                )
-                text = self.algebra.show(difference)
+                sides = (self.algebra.canonical(self.expand(side)) for side in (machine, program))
+                text = self.algebra.show(self.algebra.subtract(*sides))
                 raise NotProved(f"output {placed.name}: the weights minus the program leave {text[:200]}")
-        names = sorted({d for p in self.artifact.encoding for d in p.shape if isinstance(d, str) and "+" not in d})
+        held = self.artifact.architecture.scale.removeprefix("1/")  # weights make up for a scale 1/n: they hold n
+        dims = {d for p in self.artifact.encoding for d in p.shape if isinstance(d, str) and "+" not in d} - {held}
+        at = f", at {held} = {self.graph.sizes[held]}" if held in self.graph.sizes else ""
         given = f", given {', '.join(sorted(set(self.assumed)))}" if self.assumed else ""
-        return f"noncommutative identity, layer by layer, for all {', '.join(names) or 'sizes'} ≥ 1{given}"
+        return f"noncommutative identity, layer by layer, for all {', '.join(sorted(dims)) or 'sizes'} ≥ 1{at}{given}"

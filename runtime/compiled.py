@@ -63,7 +63,9 @@ class ExactModel:
         values = evaluate(graph, arrays, EXACT, [fact.node for fact in stated]) if stated else {}
         for fact in stated:
             if (values[fact.node] != values[fact.node].T).any():
-                raise AssumptionError(f"{graph.name}: {graph.describe(fact.node)} is not symmetric", where=fact.where)
+                name = graph.describe(fact.node)
+                what, fix = f"{graph.name}: {name} is not symmetric", f"symmetrise the data that {name} is computed from"
+                raise AssumptionError(what, where=fact.where, rule="the program states that it is", fix=fix)
         H = exact.run(self._artifact, exact.encode(self._artifact, arrays, EXACT), EXACT)
         found = exact.decode(self._artifact, H)
         outputs = {o.name: found[o.name].reshape(found[o.name].shape[: len(o.shape)]) for o in self._artifact.graph.outputs}

@@ -29,6 +29,9 @@ _FIX = (
 )
 
 
+_PAIRS = "pass one pair (P, Q) a layer, each a (d + 1, d + 1) array"
+
+
 class SelfAttention(NamedTuple):
     """The matrices of one layer of von Oswald et al., each (d + 1, d + 1)."""
 
@@ -83,7 +86,7 @@ def from_pq(pairs: Sequence[tuple[np.ndarray, np.ndarray]], n: int, *, transpose
         P, Q = (_matrix(f"{name}_{index}", W, size) for name, W in zip("PQ", _pair(index, pair), strict=True))
         size = P.shape[0]
         if Q.shape != P.shape:
-            raise InputError(f"from_pq: P_{index} is {_shape(P)} and Q_{index} is {_shape(Q)}: expected one size")
+            raise InputError(f"from_pq: P_{index} is {_shape(P)} and Q_{index} is {_shape(Q)}: expected one size", fix=_PAIRS)
         head = Head(P, np.eye(size), Q.T if transposed else Q, torch.float64, attention)
         layers.append(Layer([head], None, attention.scale))
     return Transformer(layers)
@@ -167,16 +170,20 @@ def _head(layer: LayerView, size: int) -> tuple[np.ndarray, np.ndarray]:
 
 def _pair(index: int, pair: object) -> tuple[np.ndarray, np.ndarray]:
     if not isinstance(pair, (tuple, list)) or len(pair) != 2:
-        raise InputError(f"from_pq: layer {index} is a {type(pair).__name__}: expected a pair (P, Q)")
+        raise InputError(f"from_pq: layer {index} is a {type(pair).__name__}: expected a pair (P, Q)", fix=_PAIRS)
     return pair[0], pair[1]
 
 
 def _matrix(name: str, value: object, size: int | None) -> np.ndarray:
-    W = np.asarray(value, dtype=np.float64)
+    try:
+        W = np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"from_pq: {name} is a {type(value).__name__}: expected an array of numbers", fix=_PAIRS) from error
     if W.ndim != 2 or W.shape[0] != W.shape[1] or len(W) < 2 or not np.isfinite(W).all():
-        raise InputError(f"from_pq: {name} has shape {W.shape}: expected (d + 1, d + 1), d ≥ 1, all entries finite")
+        what = f"from_pq: {name} has shape {W.shape}: expected (d + 1, d + 1), d ≥ 1, all entries finite"
+        raise InputError(what, fix=_PAIRS)
     if size is not None and len(W) != size:
-        raise InputError(f"from_pq: {name} is {_shape(W)}, and layer 0 has {size} rows: expected one size")
+        raise InputError(f"from_pq: {name} is {_shape(W)}, and layer 0 has {size} rows: expected one size", fix=_PAIRS)
     return W
 
 

@@ -348,3 +348,18 @@ def test_a_fit_that_a_sign_is_multiplied_into_says_so() -> None:
     assert all(isinstance(claim.verdict, hw.Proved) for claim in claims)
     u, y = np.array([-1.0, 0.3, 1.0]), np.array([-1.0, 1.0, -1.0])
     assert np.abs(model(u=u, y=y) - y * np.exp(u)).max() <= 1e-2
+
+
+OURS = {name for name in dir(hw) if name.endswith("Error")} | {"ApproximationError"}
+
+
+@pytest.mark.parametrize("package", ["compiler", "constructions", "runtime"])
+def test_every_error_is_raised_with_a_fix(package: str) -> None:
+    without = []
+    for path in sorted((COMPILER.parent / package).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in OURS:
+                keywords = {keyword.arg for keyword in node.keywords}
+                if not keywords & {"fix", None}:
+                    without.append(f"{path.name}:{node.lineno}")
+    assert not without, "\n".join(without)

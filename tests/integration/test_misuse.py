@@ -119,3 +119,13 @@ def test_an_inverse_that_floats_do_not_hold_is_refused() -> None:
     with pytest.raises(hw.CompileError, match="sigma is too near to a singular matrix") as caught:
         inverted(hilbert)
     assert "ridge" in caught.value.fix
+
+
+def test_the_identity_does_not_speak_of_sizes_that_the_weights_make_up_for() -> None:
+    @hw.program
+    def gram(A: hw.Matrix["n", "d"], B: hw.Matrix["n", "d"]):
+        return A.T @ B
+
+    models = (hw.compile(gram, dims={"n": 3, "d": 2}, arch=arch) for arch in (hw.LINEAR, hw.MASKED))
+    plain, masked = (hw.verify(model)["identity"] for model in models)
+    assert plain.how.endswith("for all d, n ≥ 1") and masked.how.endswith("for all d ≥ 1, at n = 3")
