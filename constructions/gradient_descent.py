@@ -153,11 +153,11 @@ def _preconditioned(values: Mapping[str, Any]) -> Variant:
     name = "preconditioned_gradient_descent"
     matrices = _matrices(name, values["preconditioners"], values["d"])
     for index, matrix in enumerate(matrices):
-        largest = np.linalg.eigvalsh((matrix + matrix.T).astype(float) / 2)[-1]
-        if largest > 0:
+        eigenvalues = np.linalg.eigvalsh((matrix + matrix.T).astype(float) / 2)
+        if eigenvalues[0] >= 0 and eigenvalues[-1] > 0:
             text = (
-                f"{name}: preconditioners[{index}] has the eigenvalue {largest:.3g} above 0: w moves up the gradient there "
-                "(a step of rate η is −η I: Lemma 2 has the minus sign in A)"
+                f"{name}: preconditioners[{index}] is positive, with the eigenvalue {eigenvalues[-1]:.3g}: w moves up the "
+                "gradient (a step of rate η is −η I: Lemma 2 has the minus sign in A)"
             )
             warnings.warn(text, ConventionWarning, stacklevel=4)
     return Variant(preconditioned_gradient_descent, {"preconditioners": matrices})

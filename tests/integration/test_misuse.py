@@ -101,7 +101,7 @@ def test_pq_of_no_model_and_of_no_layers() -> None:
 
 def test_a_preconditioner_that_moves_up_the_gradient_is_warned_of() -> None:
     construction = hw.constructions.get("preconditioned_gradient_descent")
-    with pytest.warns(hw.ConventionWarning, match=r"preconditioners\[1\] has the eigenvalue 0\.5 above 0: w moves up"):
+    with pytest.warns(hw.ConventionWarning, match=r"preconditioners\[1\] is positive, with the eigenvalue 0\.5: w moves up"):
         construction.compile(n=3, d=2, m=1, preconditioners=[-0.5, 0.5])
     with warnings.catch_warnings():
         warnings.simplefilter("error")
