@@ -28,13 +28,14 @@ _FUNCTIONS = {
 _HALF = sympy.Rational(1, 2)
 _REWRITE = {
     sympy.tan: lambda u: sympy.sin(u) / sympy.cos(u),
+    sympy.cot: lambda u: sympy.cos(u) / sympy.sin(u),
     sympy.sinh: lambda u: (sympy.exp(u) - sympy.exp(-u)) / 2,
     sympy.cosh: lambda u: (sympy.exp(u) + sympy.exp(-u)) / 2,
     sympy.coth: lambda u: 1 / sympy.tanh(u),
     sympy.asinh: lambda u: sympy.log(u + sympy.sqrt(u**2 + 1)),
     sympy.erfc: lambda u: 1 - sympy.erf(u),
 }
-_POLES = (sympy.tan, sympy.coth)
+_POLES = (sympy.tan, sympy.cot, sympy.coth)
 _JUMPS = (sympy.Heaviside, sympy.sign, sympy.floor, sympy.ceiling)
 
 

@@ -16,6 +16,7 @@ import headwright as hw
 from headwright.compiler.approximate import ApproximationError, ScalarFunction, Undefined, fit, from_callable
 from headwright.compiler.approximate.enclosure import fraction
 from headwright.compiler.approximate.scalar_function import Z
+from headwright.runtime.checkpoint import load, save
 
 THIRD = Fraction(1, 3)
 REMOVABLE: dict[str, tuple[Callable, float, tuple[float, float]]] = {  # function, where it is 0/0, a domain
@@ -28,6 +29,7 @@ REMOVABLE: dict[str, tuple[Callable, float, tuple[float, float]]] = {  # functio
     "(z - sin z)/z³": (lambda z: (z - sympy.sin(z)) / z**3, 0, (-1, 0)),
     "1/sin² - 1/z²": (lambda z: 1 / sympy.sin(z) ** 2 - 1 / z**2, 0, (-1, 1)),
     "coth z - 1/z": (lambda z: sympy.coth(z) - 1 / z, 0, (-1, 2)),
+    "cot z - 1/z": (lambda z: sympy.cot(z) - 1 / z, 0, (-1, 1)),
     "exp(sin(z)/z)": (lambda z: sympy.exp(sympy.sin(z) / z), 0, (-1, 1)),
     "√(sin(z)/z)": (lambda z: sympy.sqrt(sympy.sin(z) / z), 0, (-1, 1)),
     "1/(1 + 1/z)": (lambda z: 1 / (1 + 1 / z), 0, (-0.5, 0.5)),
@@ -151,3 +153,13 @@ def test_such_a_function_compiles_with_a_proof_and_runs_at_the_point() -> None:
     assert np.abs(model(v=v) - true).max() <= 1e-3
     certificate = hw.verify(model)
     assert all(isinstance(claim.verdict, hw.Proved) for claim in certificate.claims), certificate
+
+
+@pytest.mark.parametrize("fn", [phi, lambda z: sympy.coth(z) - 1 / z, lambda z: sympy.cot(z) - 1 / z, sympy.asinh, sympy.erfc])
+def test_a_saved_model_is_read_and_proved_again(fn: Callable, tmp_path: Any) -> None:
+    @hw.program
+    def applies(v: hw.Vector["n"]):
+        return hw.apply(fn, v, domain=(-1, 1), tol=0.05)
+
+    model = load(save(hw.compile(applies, dims={"n": 2}), tmp_path / "model"))
+    assert all(isinstance(claim.verdict, hw.Proved) for claim in hw.verify(model).claims)
