@@ -14,7 +14,7 @@ from fractions import Fraction
 
 from .dims import size_of
 from .errors import ArchitectureError
-from .graph import Graph, live_nodes
+from .graph import Graph, live_nodes, show_node
 from .ops import OPS
 
 ATTENTIONS = ("linear", "relu", "softmax")
@@ -157,6 +157,7 @@ def _refuse_products(graph: Graph, live: list[int], rule: str, fix: str) -> None
 def _refusal(graph: Graph, bad: list[int], lacks: str, rule: str, fix: str) -> ArchitectureError:
     """The error for the first of the nodes, with the lines of the next few."""
     node = graph.nodes[bad[0]]
-    what = OPS[node.op].show([graph.label(arg) for arg in node.args], node)
+    names = {index: name for index, name in graph.labels.items() if index != bad[0]}
+    what = show_node(graph.nodes, names, bad[0])
     also = "".join(f"\n  also at {graph.nodes[i].where}" for i in bad[1:4] if graph.nodes[i].where != node.where)
     return ArchitectureError(f"{graph.name}: {what}{lacks}{also}", where=node.where, rule=rule, fix=fix)

@@ -88,6 +88,8 @@ def _times(a: Mapping[int, Fraction], b: Mapping[int, Fraction]) -> dict[int, Fr
 @lru_cache(maxsize=4096)
 def _attracting(p: tuple[Fraction, ...]) -> Fraction | None:
     """The real fixed point of a polynomial at which its derivative is smallest; None where there is none."""
+    if any(abs(c) > 2**1000 for c in p):  # no such weight is compiled
+        return None
     shifted = [float(c) - (k == 1) for k, c in enumerate(p)]
     if len(p) < 3 or not np.isfinite(shifted).all():
         return None

@@ -91,6 +91,10 @@ class TraceError(ProgramError, TypeError):
     """Python asked for the value of a traced expression (branching, indexing, float(), …)."""
 
 
+class NoAttributeError(TraceError, AttributeError):
+    """An attribute or method that traced expressions do not have."""
+
+
 class ArchitectureError(ProgramError):
     """The chosen architecture cannot express an operation."""
 

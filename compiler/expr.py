@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numbers
 from fractions import Fraction
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
@@ -15,13 +15,14 @@ from .approximate.scalar_function import named
 from .dims import Dim, describe_shape, size_of
 from .errors import ProgramError, ShapeError, TraceError, location_of, user_frame
 from .pointwise import Pointwise
+from .refusing import Refusing
 from .tracer import Tracer, as_exact_array, as_rational
 
 #: numpy's names of the binary operators, and Python's.
 _OPERATORS = {"add": "add", "subtract": "sub", "multiply": "mul", "divide": "truediv", "matmul": "matmul"}
 
 
-class Expr:
+class Expr(Refusing):
     """A traced value with 0, 1 or 2 dimensions. Operators follow numpy; what needs a number now is an error."""
 
     __hash__ = object.__hash__
@@ -75,11 +76,17 @@ class Expr:
             if isinstance(other, Expr):
                 return self * pointwise(Pointwise(named("reciprocal")), other)
             raise TraceError(
-                "cannot divide by an array", where=location_of(user_frame()), fix="multiply by its entrywise reciprocal"
+                f"cannot divide {self.tracer.name_of(self.number)} by an array of shape {other.shape}",
+                where=location_of(user_frame()),
+                fix="multiply by its entrywise reciprocal: A * (1 / array)",
             )
         factor = as_rational(other.item() if isinstance(other, np.ndarray) else other, "the divisor")
         if factor == 0:
-            raise ProgramError("division by zero", where=location_of(user_frame()), fix="check the compile-time constant")
+            raise ProgramError(
+                f"division of {self.tracer.name_of(self.number)} by zero: the divisor is {other!r}",
+                where=location_of(user_frame()),
+                fix="check the compile-time constant that it was computed from",
+            )
         return _multiply(self, 1 / factor)
 
     def __rtruediv__(self, other: Any) -> Expr:
@@ -91,12 +98,12 @@ class Expr:
     def __rmatmul__(self, other: Any) -> Expr:
         return _matmul(lift(self.tracer, other, "@"), self)
 
-    def __pow__(self, power: Any) -> Expr:
-        if not isinstance(power, int) or power < 1:
-            raise TraceError(
-                f"only positive integer powers are traced, got {power!r}",
-                where=location_of(user_frame()),
-                fix="write roots and inverses as an iteration of products",
+    def __pow__(self, power: Any, modulo: Any = None) -> Expr:
+        if not isinstance(power, int) or isinstance(power, bool) or power < 1 or modulo is not None:
+            self._refuse(
+                f"take the power {power!r} of",
+                "entrywise powers are positive integers; others are hw.apply(lambda z: z**p, value, domain=(lo, hi)), and "
+                "inverses of matrices hw.solve",
             )
         return self if power == 1 else self * self ** (power - 1)
 
@@ -113,38 +120,8 @@ class Expr:
     def __repr__(self) -> str:
         return f"<traced {self.tracer.name_of(self.number)} : {describe_shape(self.dims)}>"
 
-    def _refuse(self, action: str, fix: str) -> NoReturn:
-        raise TraceError(
-            f"cannot {action} the traced value {self.tracer.name_of(self.number)} {describe_shape(self.dims)}",
-            where=location_of(user_frame()),
-            rule="the program is traced once and becomes fixed weights: it cannot depend on the data's values",
-            fix=fix,
-        )
-
-    def __bool__(self) -> bool:
-        self._refuse("branch on", "branch on keyword-only constants, or write the choice as arithmetic")
-
-    def _update(self, _: Any) -> Expr:
-        # numpy would change every variable that holds this array; a traced value cannot change
-        self._refuse("update in place", "write X = X + Y instead of X += Y")
-
-    __iadd__ = __isub__ = __imul__ = __itruediv__ = __imatmul__ = __ipow__ = _update
-
-    def _compare(self, _: Any) -> bool:
-        self._refuse("compare", "branch on keyword-only constants, or write the choice as arithmetic")
-
-    __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = _compare
-
-    def __float__(self) -> float:
-        self._refuse("convert to a number", "use it in expressions only; its value exists at run time")
-
-    def __int__(self) -> int:
-        self._refuse("convert to a number", "use it in expressions only; its value exists at run time")
-
-    __index__ = __int__
-
-    def __iter__(self) -> NoReturn:
-        self._refuse("iterate over", 'select with a constant matrix, for example np.eye(d)[i] @ x, or loop over hw.dim("d")')
+    def __abs__(self) -> Expr:
+        return pointwise(Pointwise(named("abs")), self)
 
     def __len__(self) -> int:
         if self.ndim:
@@ -166,21 +143,25 @@ class Expr:
             return Expr(self.tracer, self.tracer.node("bottom", (self.number,), None, (1, 1)), 0)
         self._refuse("index", "select with a constant matrix, for example np.eye(d)[i] @ x")
 
-    def __array__(self, *_: Any, **__: Any) -> NoReturn:
-        self._refuse("convert to a numpy array", "use @, +, -, *, .T and hw functions instead of numpy functions")
-
 
 def lift(tracer: Tracer, value: Any, operator: str) -> Expr:
     """A number or array as a traced constant."""
     if isinstance(value, Expr):
         if value.tracer is not tracer:
-            raise ProgramError("a value of another program is used here", where=location_of(user_frame()))
+            raise ProgramError(
+                f"{value.tracer.name_of(value.number)}, a value of another program, is used here",
+                where=location_of(user_frame()),
+                rule="each compile traces the program anew: values do not outlive it",
+                fix="pass it as an input, or call the other program inside this one",
+            )
         return value
     if isinstance(value, (np.ndarray, list, tuple)):
-        array = np.asarray(value)
-        if array.ndim > 2:
+        array = _array(value, operator)
+        if array.ndim > 2 or not array.size:
             raise ShapeError(
-                f"a compile-time array has {array.ndim} dimensions: expected at most 2", where=location_of(user_frame())
+                f"a compile-time array used with {operator} has the shape {array.shape}: expected 1 or 2 dimensions, not empty",
+                where=location_of(user_frame()),
+                fix="pass a vector or a matrix of numbers",
             )
         exact = as_exact_array(array, "a compile-time array")
         full = exact.reshape(array.shape[0] if array.ndim else 1, array.shape[1] if array.ndim == 2 else 1)
@@ -193,6 +174,18 @@ def lift(tracer: Tracer, value: Any, operator: str) -> Expr:
         where=location_of(user_frame()),
         fix="convert it to a number or a numpy array first",
     )
+
+
+def _array(value: Any, operator: str) -> np.ndarray:
+    try:
+        return np.asarray(value)
+    except ValueError as error:
+        raise TraceError(
+            f"a {type(value).__name__} used with {operator} is no array: {error}",
+            where=location_of(user_frame()),
+            rule="rows of a compile-time array have the same length and hold numbers; traced values are not stacked in lists",
+            fix="pass a numpy array, or hw.vstack of two inputs",
+        ) from error
 
 
 def _is_constant(expr: Expr) -> bool:

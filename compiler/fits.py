@@ -78,8 +78,9 @@ def fit_function(
     Raises ArchitectureError where no domain is known, ApproximationError where the function cannot be bounded on it.
     """
     if isinstance(function, ScalarFunction):
-        far = 2 * max((abs(t) for t in corners(function)), default=Fraction(0)) + _FAR
-        exact = exact_fit(function, -far, far, ())
+        bends = corners(function)
+        far = 2 * max(map(abs, bends), default=Fraction(0)) + _FAR
+        exact = exact_fit(function, -far, far, () if bends else (Fraction(0),))  # units of a line meet where numbers are small
         if exact is not None:
             return _made(function, exact, (None, None))
     if domain is not None:

@@ -9,7 +9,7 @@ an order in which arguments come first.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
@@ -125,14 +125,68 @@ class Graph:
     residuals: tuple[Residual, ...] = ()
 
     def label(self, node: int) -> str:
-        return self.labels.get(node, f"%{node}")
-
-    def describe(self, node: int) -> str:
-        """The user's name of a value, or the expression that makes it."""
+        """The user's name of a value, or the expression that makes it in parentheses: short, for rows and formulas."""
         if node in self.labels:
             return self.labels[node]
-        spec = self.nodes[node]
-        return OPS[spec.op].show([self.describe(arg) for arg in spec.args], spec)
+        text = show_node(self.nodes, self.labels, node, lines=False).replace(" ", "")
+        short = text if len(text) <= _SHORT else f"{text[: _SHORT - 1]}…"
+        return short if short.isidentifier() else f"({short})"
+
+    def describe(self, node: int) -> str:
+        """The user's name of a value, or the expression that makes it: for messages."""
+        return show_node(self.nodes, self.labels, node)
+
+
+#: Longer expressions are named by their line.
+_LONG, _SHORT = 80, 24
+_WORDS = {
+    "constant": "constant", "add": "sum", "scale": "multiple", "transpose": "transpose", "matmul": "product",
+    "hadamard": "entrywise product", "rowscale": "scaled rows", "diag": "diagonal matrix", "pointwise": "function",
+}  # fmt: skip
+#: Operations whose text needs brackets inside others, and those that put their arguments into brackets or between commas.
+_LOOSE, _CLOSED = ("add", "scale", "spread", "matmul", "hadamard", "rowscale"), ("vstack", "diag", "pointwise", "units")
+
+
+def show_node(nodes: Sequence[Node], names: Mapping[int, str], index: int, lines: bool = True) -> str:
+    """A value as the user may know it: its name, or the expression that makes it, or (`lines`) what is made in which line."""
+    texts: dict[int, str] = {}
+
+    def place(node: Node) -> str:
+        return f" in line {node.where.line}" if lines and node.where is not None else ""
+
+    def bracketed(arg: int, node: Node, first: bool) -> str:
+        inner, text = nodes[arg], texts[arg]
+        if arg in names or node.op in _CLOSED or inner.op not in _LOOSE:
+            return text
+        plain = inner.op == node.op and (first or node.op != "hadamard")
+        same = plain or node.op == "add" or (inner.op == "scale" and first and node.op != "transpose")
+        return text if same else f"({text})"
+
+    def visit(i: int) -> None:
+        node = nodes[i]
+        if i in texts:
+            return
+        if i in names:
+            texts[i] = names[i]
+            return
+        for arg in node.args:
+            visit(arg)
+        if node.op == "constant":
+            texts[i] = f"(the constant{place(node)})" if lines else "constant"
+            return
+        parts = [bracketed(arg, node, k == 0) for k, arg in enumerate(node.args)]
+        columns = [nodes[arg].op == "transpose" and nodes[nodes[arg].args[0]].shape[1] == 1 for arg in node.args]
+        if node.op == "transpose" and nodes[node.args[0]].shape[1] == 1:  # in numpy a vector is its own transpose
+            text = texts[node.args[0]]
+        elif node.op == "matmul" and columns[1] and node.shape[0] != 1 and nodes[node.args[0]].shape[1] == 1:
+            text = f"outer({', '.join(texts[arg] for arg in node.args)})"
+        else:
+            text = OPS[node.op].show(parts, node)
+        texts[i] = text if len(text) <= _LONG else f"(the {_WORDS.get(node.op, node.op)}{place(node)})"
+
+    visit(index)
+    text = texts[index]
+    return text[1:-1] if text.startswith("(the ") and text.endswith(")") else text
 
 
 def count_uses(graph: Graph) -> list[int]:
@@ -191,7 +245,7 @@ def describe_graph(graph: Graph) -> str:
     lines = []
     for index in live_nodes(graph):
         node = graph.nodes[index]
-        text = OPS[node.op].show([graph.label(arg) for arg in node.args], node)
-        lines.append(f"%{index:<3} {graph.label(index):<10} {describe_shape(node.shape):<10} = {text}")
-    lines.append("return " + ", ".join(f"{o.name} = {graph.label(o.node)}" for o in graph.outputs))
+        text = OPS[node.op].show([graph.labels.get(arg, f"%{arg}") for arg in node.args], node)
+        lines.append(f"%{index:<3} {graph.labels.get(index, f'%{index}'):<10} {describe_shape(node.shape):<10} = {text}")
+    lines.append("return " + ", ".join(f"{o.name} = {graph.labels.get(o.node, f'%{o.node}')}" for o in graph.outputs))
     return "\n".join(lines)

@@ -145,6 +145,11 @@ def _units(args: Sequence[Any], node: Any, sizes: Mapping[str, int], arithmetic:
     return np.broadcast_to(node.attr.evaluate(args, arithmetic), shape)
 
 
+def _show_units(args: Sequence[str], node: Any) -> str:
+    name: str = node.attr.name  # a formula says already what it is of
+    return f"{name}({', '.join(args)})" if name.isidentifier() else name
+
+
 def _diag(args: Sequence[Any], *_: Any) -> Any:
     return np.diag(args[0][:, 0])
 
@@ -167,7 +172,7 @@ def _bottom(args: Sequence[Any], node: Any, sizes: Mapping[str, int], _: Arithme
 
 _RECORDS = (
     Op("input", "leaf", _declared, lambda *_: None, lambda _, node: f"input {node.attr}"),
-    Op("constant", "leaf", _declared, lambda _, node, s, ar: ar.array(node.attr.array()), lambda *_: "constant array"),
+    Op("constant", "leaf", _declared, lambda _, node, s, ar: ar.array(node.attr.array()), lambda *_: "constant"),
     Op("eye", "leaf", _declared, _identity, lambda _, node: f"eye({node.shape[0]})"),
     Op("zeros", "leaf", _declared, _filled(0), lambda *_: "zeros"),
     Op("ones", "leaf", _declared, _filled(1), lambda *_: "ones"),
@@ -181,7 +186,7 @@ _RECORDS = (
     Op("bottom", "tokens", _declared, _bottom, lambda a, node: f"{a[0]}[-{node.shape[0]}:]"),
     Op("hadamard", "positionwise", _same, _times, lambda a, _: f"{a[0]} * {a[1]}"),
     Op("rowscale", "positionwise", lambda shapes, _: shapes[1], _times, lambda a, _: f"diag({a[0]}) @ {a[1]}"),
-    Op("units", "units", _declared, _units, lambda a, node: f"{node.attr.name}({', '.join(a)})"),
+    Op("units", "units", _declared, _units, _show_units),
     Op("diag", "positionwise", _diagonal, _diag, lambda a, _: f"diag({a[0]})"),
     Op("pointwise", "positionwise", _same, _pointwise, lambda a, node: f"{node.attr.name}({a[0]})"),
 )

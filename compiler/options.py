@@ -70,7 +70,11 @@ class Options:
                 leaves.add(copy)
         for copies in self.outputs:
             if not any(is_identity(c) or whole(self.plan, c) in terms.keys() | leaves for c in copies):
-                raise ArchitectureError("an output reads a part of a stack where it cannot be read")
+                raise ArchitectureError(
+                    "an output reads a part of a stack where it cannot be read",
+                    rule="the rows of a stack lie along tokens",
+                    fix="return the stack, or write the product so that the part is transposed or summed over",
+                )
         return terms, leaves
 
     def _ways(self, copy: Copy, possible: Mapping[Copy, object]) -> list[list[Way]] | None:

@@ -104,7 +104,7 @@ def compile_graph(
     """
     begun = perf_counter()
     if optimize not in GOALS:
-        raise CompileError(f"optimize={optimize!r} is not a goal", fix=f"choose one of {', '.join(map(repr, GOALS))}")
+        raise CompileError(f"optimize is {optimize!r}: expected a goal", fix=f"choose one of {', '.join(map(repr, GOALS))}")
     check_graph(graph)
     check_legal(graph, architecture)
     lowered = None

@@ -281,13 +281,13 @@ class _Placing:
                 unmasked = _Placing(self.plan, self.taste)
                 if any(unmasked.readable(way) for way in self.all_ways(word, copy)):
                     raise ArchitectureError(
-                        f"{value.name} sums over tokens that are no keys",
+                        f"{self.describe(value)} sums over tokens that are no keys",
                         where=value.where,
                         rule=f"only the first {self.keys} tokens are keys here, so that products sum over {self.keys}",
                         fix=f"sum over the part [:{self.keys}] of a stack, or choose an architecture without a key mask",
                     )
                 raise ArchitectureError(
-                    f"{value.name} reads the first rows of a stacked value where they cannot be read",
+                    f"{self.describe(value)} reads the first rows of a stacked value where they cannot be read",
                     where=value.where,
                     rule="the rows of a stack lie along tokens: a product can sum over them, not have them as its own rows",
                     fix="write the product so that the part is transposed or summed over",

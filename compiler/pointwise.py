@@ -39,6 +39,7 @@ class Pointwise:
 _ARITHMETIC = ("Add", "Mul", "Pow")
 _FUNCTIONS = (
     *("exp", "log", "tanh", "sin", "cos", "tan", "sinh", "cosh", "atan", "erf", "Abs", "Max", "Min", "sign"),
+    *("cot", "coth", "asinh", "erfc"),
     *_ARITHMETIC,
 )
 _CONSTANTS = {"z": Z, "pi": sympy.pi, "E": sympy.E}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -32,6 +32,9 @@ class InputType:
     dims: tuple[Dim, ...]
 
 
+_LIKE = {"Matrix": 'write hw.Matrix["n", "d"]', "Vector": 'write hw.Vector["n"]'}
+
+
 def _input_type(kind: str, count: int, dims: Any) -> InputType:
     dims = dims if isinstance(dims, tuple) else (dims,)
     for dim in dims:
@@ -40,11 +43,11 @@ def _input_type(kind: str, count: int, dims: Any) -> InputType:
                 f"{dim!r} is not a dimension",
                 where=location_of(user_frame()),
                 rule="a dimension is a name such as 'd' or an integer of at least 1",
+                fix=_LIKE[kind],
             )
     if len(dims) != count:
-        raise ProgramError(
-            f"{kind} takes {count} dimension{'s' * (count > 1)}, got {len(dims)}", where=location_of(user_frame())
-        )
+        what = f"{kind} takes {count} dimension{'s' * (count > 1)}, got {len(dims)}"
+        raise ProgramError(what, where=location_of(user_frame()), fix=_LIKE[kind])
     return InputType(dims)
 
 
@@ -92,6 +95,7 @@ def _context(function: str) -> Tracer | _Numeric:
         raise TraceError(
             f"hw.{function} is used outside a program",
             where=location_of(user_frame()),
+            rule="dimensions have sizes only while a program runs",
             fix="call it inside a function decorated with @hw.program, run by hw.compile or .reference",
         )
     return context
@@ -108,13 +112,19 @@ def dim(name: Dim) -> int:
             where=location_of(user_frame()),
             fix=f"use a dimension of the signature, or pass dims={{{name!r}: …}}",
         )
+    if isinstance(context, Tracer):
+        context.asked.add(str(name))
     return context.sizes[str(name)]
 
 
 def _filled(function: str, op: str, dims: tuple[Dim, ...]) -> Any:
     context = _context(function)
     if not 1 <= len(dims) <= 2:
-        raise ProgramError(f"hw.{function} takes one or two dimensions, got {len(dims)}", where=location_of(user_frame()))
+        raise ProgramError(
+            f"hw.{function} takes one or two dimensions, got {len(dims)}",
+            where=location_of(user_frame()),
+            fix=f'write hw.{function}("n") or hw.{function}("n", "d")',
+        )
     sizes = [dim(d) for d in dims]
     if isinstance(context, _Numeric):
         return (np.zeros if op == "zeros" else np.ones)(sizes, dtype=context.dtype)
@@ -170,7 +180,11 @@ def vstack(a: Any, b: Any) -> Any:
     """
     if not isinstance(a, Expr) or not isinstance(b, Expr):
         if isinstance(a, Expr) or isinstance(b, Expr):
-            raise TraceError("hw.vstack takes two inputs, got an array", where=location_of(user_frame()))
+            raise TraceError(
+                f"hw.vstack takes two inputs, got {' and '.join(type(x).__name__ for x in (a, b) if not isinstance(x, Expr))}",
+                where=location_of(user_frame()),
+                fix="make the array an input, or write hw.zeros",
+            )
         return np.vstack([a, b]) if np.ndim(a) == 2 else np.concatenate([a, b])
     a.tracer.note_names()
     if any(x.tracer.nodes[x.number].op not in ("input", "zeros") for x in (a, b)):
@@ -197,7 +211,11 @@ def diag(v: Any) -> Any:
     if not isinstance(v, Expr):
         return np.diag(v)
     if v.ndim != 1:
-        raise ShapeError(f"hw.diag takes a vector, got {describe_shape(v.dims)}", where=location_of(user_frame()))
+        raise ShapeError(
+            f"hw.diag takes a vector, got {v.tracer.name_of(v.number)} {describe_shape(v.dims)}",
+            where=location_of(user_frame()),
+            fix="hw.diag(v) @ A scales the rows of A; a diagonal is read with products, or with A * hw.eye(\"d\")",
+        )
     n = v.dims[0]
     return Expr(v.tracer, v.tracer.node("diag", (v.number,), None, (n, n)), 2)
 
@@ -225,11 +243,17 @@ class Program:
                 self.fn, eval_str=True, locals=dict(inspect.getclosurevars(self.fn).nonlocals)
             ).parameters
         except NameError as error:
-            raise ProgramError(f"an annotation cannot be read: {error}", where=self.where) from error
+            raise ProgramError(
+                f"an annotation of {self.fn.__name__} cannot be read: {error}",
+                where=self.where,
+                fix='annotate inputs with hw.Matrix["n", "d"], hw.Vector["n"] or hw.Scalar',
+            ) from error
         for name, parameter in parameters.items():
             if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
                 raise ProgramError(
-                    f"*{name} is not allowed in a program", where=self.where, fix="name every input and constant"
+                    f"*{name} is not allowed in a program: expected inputs and constants by name",
+                    where=self.where,
+                    fix="name every input and constant",
                 )
             if parameter.kind is parameter.KEYWORD_ONLY:
                 constants[name] = parameter.default
@@ -284,8 +308,11 @@ class Program:
             checked[name] = int(size)
         return checked
 
-    def trace(self, sizes: Mapping[str, Any], constants: Mapping[str, Any]) -> Graph:
-        """Runs the program once on symbols. Raises ProgramError (ShapeError, TraceError) naming the user's line."""
+    def trace(self, sizes: Mapping[str, Any], constants: Mapping[str, Any], also: Collection[str] = ()) -> Graph:
+        """Runs the program once on symbols; `also`: dimensions that something else than the program needs.
+
+        Raises ProgramError (ShapeError, TraceError) naming the user's line, CompileError for sizes that nothing needs.
+        """
         tracer = Tracer(self.fn.__name__, self.check_sizes(sizes))
         values = [Expr(tracer, tracer.input(name, dims, self.where), len(dims)) for name, dims in self.inputs.items()]
         with _entered(tracer):
@@ -309,6 +336,14 @@ class Program:
                 )
             expr = lift(tracer, value, "return")
             outputs.append(OutputSpec(name, expr.number, expr.dims))
+        known = {*self.dimension_names(), *tracer.asked}
+        if unknown := [name for name in sizes if name not in {*known, *also}]:
+            raise CompileError(
+                f"{self.fn.__name__}: dims has {', '.join(map(repr, unknown))}, which the program does not use",
+                where=self.where,
+                rule=f"its dimensions are {', '.join(sorted(known)) or 'none'}",
+                fix="leave it out, or check its spelling",
+            )
         return tracer.finish(outputs, single)
 
     def reference(self, **arguments: Any) -> Any:

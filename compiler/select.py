@@ -27,10 +27,12 @@ class _Selection(Values):
 
     def plan(self) -> Plan:
         parts = {spec.node: part_of_stack(self.graph, spec.node) for spec in self.graph.outputs}
-        cut_out = {n for output, part in parts.items() if part is not None for n in (output, part)}  # what is only read
-        for index, node in enumerate(self.graph.nodes):
-            if self.uses[index] and not (index in cut_out and self.uses[index] == 1):
-                self.polys[index] = self.translate(index, node)
+        needed = {node if part is None else self.graph.nodes[part].args[0] for node, part in parts.items()}
+        for index in range(len(self.graph.nodes) - 1, -1, -1):  # parts that are outputs are only read
+            if index in needed:
+                needed.update(self.graph.nodes[index].args)
+        for index in sorted(needed):
+            self.polys[index] = self.translate(index, self.graph.nodes[index])
         outputs = []
         for spec in self.graph.outputs:
             part = parts[spec.node]
@@ -65,14 +67,17 @@ class _Selection(Values):
                 f"cannot compute with {self.graph.describe(index)}",
                 where=node.where,
                 rule="products sum over the first tokens: only the first part of a stacked value can enter them",
-                fix="return it, or give these rows an input of their own",
+                fix="return it as it is or negated, compute before it is cut out, (c * Z)[n:], or give these rows an input of "
+                "their own",
             )
         elif node.op == "matmul":
             poly = self.product(node.args[0], node.args[1])
         elif node.op == "units":
             return algebra.atom(self.units(index, node))
         else:
-            raise ArchitectureError(f"{node.op} needs a feed-forward part", where=node.where)
+            raise ArchitectureError(
+                f"{self.graph.describe(index)} needs a feed-forward part", where=node.where, fix="choose arch=hw.LINEAR"
+            )
         if (self.factors_of(poly) >= 2 and self.kept(index)) or (len(poly.terms) >= 2 and self.updated(index)):
             atom, flipped = self.as_value(poly, index, self.graph.label(index))
             poly = algebra.transpose(algebra.atom(atom)) if flipped else algebra.atom(atom)
@@ -117,7 +122,8 @@ class _Selection(Values):
         poly, parts = self.algebra.substitute(poly, self.linear.get), list[Poly]()
         for word, c in poly:
             if not word:
-                raise ArchitectureError(f"cannot cut {self.graph.describe(index)} out of an identity", where=node.where)
+                what = f"cannot cut {self.graph.describe(index)} out of an identity"
+                raise ArchitectureError(what, where=node.where, fix="make the matrix an input")
             first, shape = word[0], (node.shape[0], self.algebra.letter_shape(word[0])[1])
             if self.choices.apart and (alone := self.first_part(first, node.shape[0])) is not None:
                 parts.append(self.algebra.multiply(alone, Poly((shape[1], node.shape[1]), {word[1:]: c})))
@@ -151,7 +157,7 @@ class _Selection(Values):
         scalar = node.args[0]
         if self.graph.nodes[scalar].op != "input":
             raise ArchitectureError(
-                f"cannot scale a matrix by the computed scalar {self.graph.label(scalar)}",
+                f"cannot scale a matrix by the computed scalar {self.graph.describe(scalar)}",
                 where=node.where,
                 rule="attention multiplies stored matrices; a computed scalar has no stored multiple of the identity",
                 fix="scale a vector instead (v * s), make the scalar an input, or write it into one of the products",

@@ -23,9 +23,13 @@ def spectrum(
     closed: the upper end belongs to the interval. zero: eigenvalues 0 are allowed too. Each run checks it (up to
     rounding) and raises AssumptionError, naming this line, when the data break it. `fix` is printed then.
     """
-    lo, hi = within
+    lo, hi = _ends("hw.spectrum", "within", within)
     if not (lo < hi or (closed and lo == hi)):
-        raise ProgramError(f"the interval ({lo}, {hi}) is empty", where=location_of(user_frame()), fix="give lo < hi")
+        raise ProgramError(
+            f"hw.spectrum got the interval ({lo}, {hi}), which is empty: expected lo < hi",
+            where=location_of(user_frame()),
+            fix="give lo < hi",
+        )
     kind = "spectrum" if not closed else "interval or 0" if zero else "interval"
     return _stated(kind, value, (float(lo), float(hi)), fix)
 
@@ -45,7 +49,11 @@ def bounded(
     Inputs of which nothing is stated are taken to have entries in [−1, 1] where a proof needs a bound.
     """
     if within is None and rows is None and norm is None:
-        raise ProgramError("hw.bounded states nothing", where=location_of(user_frame()), fix="pass within=(lo, hi) or rows=r")
+        raise ProgramError(
+            "hw.bounded states nothing: expected within, rows or norm",
+            where=location_of(user_frame()),
+            fix="pass within=(lo, hi) or rows=r",
+        )
     stated: dict[str, Any] = {
         "within": within,
         "rows": None if rows is None else (0.0, rows),
@@ -53,24 +61,24 @@ def bounded(
     }
     for kind, bounds in stated.items():
         if bounds is not None:
-            lo, hi = _ends(kind, bounds)
+            lo, hi = _ends("hw.bounded", kind, bounds)
             if not (lo <= hi and max(abs(lo), abs(hi)) < float("inf")):
-                text = f"the interval ({lo}, {hi}) is empty or infinite"
+                text = f"hw.bounded got the interval ({lo}, {hi}), which is empty or infinite: expected finite lo ≤ hi"
                 raise ProgramError(text, where=location_of(user_frame()), fix="give finite lo ≤ hi")
             _noted(kind, value, (lo, hi), fix)
     return value
 
 
-def _ends(kind: str, bounds: Any) -> tuple[float, float]:
+def _ends(function: str, kind: str, bounds: Any) -> tuple[float, float]:
     try:
         lo, hi = (float(end) for end in bounds)
     except (TypeError, ValueError, OverflowError) as error:
         what = bounds if kind == "within" else bounds[1]
         expected = "two finite numbers (lo, hi)" if kind == "within" else "a finite number"
         raise ProgramError(
-            f"hw.bounded got {kind}={what!r}: expected {expected}",
+            f"{function} got {kind}={what!r}: expected {expected}",
             where=location_of(user_frame()),
-            fix="pass within=(lo, hi) or rows=r",
+            fix="pass within=(lo, hi)" if kind == "within" else f"pass {kind}=r",
         ) from error
     return lo, hi
 

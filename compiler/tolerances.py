@@ -14,7 +14,7 @@ from .dims import size_of
 from .errors import ArchitectureError, CompileError
 from .graph import Graph
 from .lower import lower
-from .lowered import Lowered
+from .lowered import Approximation, Lowered
 from .pointwise import DEFAULT_TOLERANCE
 
 #: How often tolerances are made smaller before giving up.
@@ -70,20 +70,21 @@ def lower_within(graph: Graph, tol: Fraction | None) -> tuple[Lowered, Tolerance
             break
         found = lower(graph, tolerances)
     if best is None:
-        fixed = sorted({found.ideal.describe(a.ideal) for a in found.approximations if _fixed(graph, a.ideal)})
+        given = [node for a in found.approximations if (node := _fixed(graph, a)) is not None]
+        fixed = sorted({found.ideal.describe(node) for node in given})
         raise CompileError(
             f"{graph.name}: the output is proved within {float(worst):.3g} only, tol = {float(tol):.3g} was asked for",
-            where=next((graph.nodes[a.ideal].where for a in found.approximations if _fixed(graph, a.ideal)), None),
+            where=graph.nodes[given[0] if given else graph.outputs[0].node].where,
             rule=f"the program gives {', '.join(fixed)} a tolerance of its own" if fixed else "errors grow from step to step",
             fix="give those a smaller tol" if fixed else "ask for a larger tol, or bound the values with hw.bounded",
         )
     return best[1], best[2]
 
 
-def _fixed(graph: Graph, node: int) -> bool:
-    """Whether the program's line says what error is allowed."""
-    spec = graph.nodes[node]
-    return spec.op == "pointwise" and spec.attr.tol is not None
+def _fixed(graph: Graph, fit: Approximation) -> int | None:
+    """The function whose line of the program says what error is allowed: the node itself, or the factor of a scaled fit."""
+    nodes = (fit.ideal, *(graph.nodes[fit.ideal].args if fit.kind == "scaled" else ()))
+    return next((n for n in nodes if graph.nodes[n].op == "pointwise" and graph.nodes[n].attr.tol is not None), None)
 
 
 def _units(graph: Graph, found: Lowered) -> int:
@@ -103,7 +104,7 @@ def _check_finite(found: Lowered) -> None:
 
 def _shared(graph: Graph, found: Lowered, before: Tolerances, tol: Fraction, worst: Fraction) -> Tolerances:
     """New tolerances for what may change, from the effect that each error has on the worst output."""
-    free = {a.ideal: a for a in found.approximations if a.bound and not _fixed(graph, a.ideal)}
+    free = {a.ideal: a for a in found.approximations if a.bound and _fixed(graph, a) is None}
     bounds = {a.ideal: a.bound for a in found.approximations}
     effects = {}
     for node, approximation in free.items():

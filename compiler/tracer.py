@@ -11,8 +11,8 @@ import numpy as np
 
 from .dims import Dim, Shape
 from .errors import Location, ProgramError, location_of, program_frame, user_frame
-from .graph import Fact, Graph, InputSpec, Node, OutputSpec, Residual
-from .ops import OPS, Constant
+from .graph import Fact, Graph, InputSpec, Node, OutputSpec, Residual, show_node
+from .ops import Constant
 
 #: Products of compile-time arrays above this many scalar multiplications stay in the graph.
 _FOLD_LIMIT = 2_000_000
@@ -41,7 +41,11 @@ def as_rational(value: Any, what: str) -> Fraction:
 
 def as_exact_array(value: np.ndarray, what: str) -> np.ndarray:
     if value.dtype.kind not in "biufO":
-        raise ProgramError(f"{what} has dtype {value.dtype}: expected real numbers", where=location_of(user_frame()))
+        raise ProgramError(
+            f"{what} has dtype {value.dtype}: expected real numbers",
+            where=location_of(user_frame()),
+            fix="pass an array of ints, floats or Fractions",
+        )
     out = np.empty(value.shape, dtype=object)
     flat = out.ravel()
     for i, entry in enumerate(value.ravel().tolist()):
@@ -58,6 +62,7 @@ class Tracer:
         self.inputs: list[InputSpec] = []
         self.facts: list[Fact] = []
         self.residuals: list[Residual] = []
+        self.asked: set[str] = set()  # dimensions whose sizes the program asks for
         self._numbers: dict[Node, int] = {}
         self._names: dict[int, str] = {}
 
@@ -172,7 +177,7 @@ class Tracer:
 
     def name_of(self, number: int) -> str:
         self.note_names()
-        return self._names.get(number) or OPS[self.nodes[number].op].name
+        return show_node(self.nodes, self._names, number)
 
     def finish(self, outputs: list[OutputSpec], single: bool) -> Graph:
         for output in outputs:

@@ -129,7 +129,8 @@ def _rates(values: Mapping[str, Any]) -> tuple[Fraction, ...]:
 def _gradient_descent(values: Mapping[str, Any]) -> Variant:
     rates, momentum = _rates(values), Fraction(values["momentum"])
     if momentum >= 1:
-        raise CompileError(f"gradient_descent: momentum is {values['momentum']!r}: expected a number of at least 0 below 1")
+        what = f"gradient_descent: momentum is {values['momentum']!r}: expected a number of at least 0 below 1"
+        raise CompileError(what, fix="pass momentum=0 for plain gradient descent, or 0.9")
     if values["prefer"] == "layers":
         if values["steps"] > MOST_SHALLOW:
             what = f"gradient_descent: prefer is 'layers' and steps is {values['steps']}: expected at most {MOST_SHALLOW}"
@@ -156,6 +157,14 @@ def _matrices(name: str, given: tuple[Any, ...], d: int) -> list[np.ndarray]:
 def _preconditioned(values: Mapping[str, Any]) -> Variant:
     name = "preconditioned_gradient_descent"
     matrices = _matrices(name, values["preconditioners"], values["d"])
+    for index, matrix in enumerate(matrices):
+        eigenvalues = np.linalg.eigvalsh((matrix + matrix.T).astype(float) / 2)
+        if eigenvalues[0] >= 0 and eigenvalues[-1] > 0:
+            text = (
+                f"{name}: preconditioners[{index}] is positive, with the eigenvalue {eigenvalues[-1]:.3g}: w moves up the "
+                "gradient (a step of rate η is −η I: Lemma 2 has the minus sign in A)"
+            )
+            warnings.warn(text, ConventionWarning, stacklevel=4)
     return Variant(preconditioned_gradient_descent, {"preconditioners": matrices})
 
 
@@ -174,6 +183,12 @@ def inverted(matrix: np.ndarray) -> np.ndarray:
     if all(c.denominator.bit_length() + c.numerator.bit_length() <= 40 for c in matrix.ravel()):
         return exact_inverse(matrix)
     rounded = np.linalg.inv(matrix.astype(float))
+    wrong = np.abs(rounded @ matrix.astype(float) - np.eye(len(matrix))).max()
+    if not wrong <= 1e-6:
+        raise CompileError(
+            f"sigma is too near to a singular matrix: its inverse in floats is off by {wrong:.1e} (in Σ⁻¹ Σ)",
+            fix="pass Fractions, or add a ridge to sigma",
+        )
     symmetric: np.ndarray = np.vectorize(Fraction, otypes=[object])((rounded + rounded.T) / 2)
     return symmetric
 

@@ -36,7 +36,8 @@ class Parameter:
             return None
         expected = self._mismatch(value)
         if expected:
-            raise CompileError(f"{construction}: {self.name} is {value!r}: expected {expected} ({self.meaning})")
+            what = f"{construction}: {self.name} is {value!r}: expected {expected} ({self.meaning})"
+            raise CompileError(what, fix=f"pass {self.name} as {expected}")
         if self.kind == "interval":
             return tuple(value)
         if self.kind == "matrices":
@@ -96,7 +97,8 @@ def exact_matrix(value: Any, d: int) -> np.ndarray:
     elif given.shape == (d, d):
         full[...] = np.vectorize(Fraction, otypes=[object])(given)
     else:
-        raise CompileError(f"expected a number, {d} numbers or a {d} × {d} matrix, got shape {given.shape}")
+        what = f"expected a number, {d} numbers or a {d} × {d} matrix, got shape {given.shape}"
+        raise CompileError(what, fix=f"d is {d}")
     return full
 
 

@@ -26,7 +26,7 @@ class ReluSums:
         """written_out: one form for polynomials that are equal because a symbol is a linear combination of others."""
         self.algebra, self.written_out = algebra, written_out
         self._symbols: dict[tuple[Shape, frozenset[tuple[_Key, Fraction]]], tuple[int, bool]] = {}
-        self._flipped: dict[_Key, _Key] = {}
+        self._flipped: dict[_Key, tuple[_Key, Fraction]] = {}
 
     def normal(self, shape: Shape, terms: Iterable[tuple[Fraction, Poly]]) -> tuple[Poly, _Sum]:
         """(linear part, absolute values) of Σ weight · relu(poly)."""
@@ -67,16 +67,18 @@ class ReluSums:
             return algebra.zero(shape)
         key = (shape, frozenset(absolute.items()))
         if key not in self._symbols:
-            flipped = ((shape[1], shape[0]), frozenset((self._transposed(shape, k), c) for k, c in absolute.items()))
+            turned = ((*self._transposed(shape, k), c) for k, c in absolute.items())
+            flipped = ((shape[1], shape[0]), frozenset((k, c * abs(scale)) for k, scale, c in turned))
             atom = algebra.new_atom(f"|…|{len(self._symbols)}", shape, symmetric=flipped == key)
             self._symbols[flipped] = (atom, True)
             self._symbols[key] = (atom, False)
         atom, flip = self._symbols[key]
         return algebra.transpose(algebra.atom(atom)) if flip else algebra.atom(atom)
 
-    def _transposed(self, shape: Shape, key: _Key) -> _Key:
+    def _transposed(self, shape: Shape, key: _Key) -> tuple[_Key, Fraction]:
+        """The transpose of a polynomial, divided by its own first coefficient, which may be another word's; and that."""
         if key not in self._flipped:
             poly = self.algebra.canonical(self.algebra.transpose(Poly(shape, dict(key))))
             scale = poly.terms[min(poly.terms)]
-            self._flipped[key] = frozenset((word, c / scale) for word, c in poly)
+            self._flipped[key] = frozenset((word, c / scale) for word, c in poly), scale
         return self._flipped[key]

@@ -128,7 +128,7 @@ class _Proof:
             symmetric = spec.op == "spread" or (spec.op == "constant" and spec.attr.symmetric)
             if node in self.stated and not symmetric:
                 symmetric = True
-                self.assumed.append(f"{self.graph.label(node)} symmetric")
+                self.assumed.append(f"{self.graph.describe(node)} symmetric")
             self.node_atom[node] = self.algebra.new_atom(self.graph.label(node), spec.shape, symmetric)
             first = self.graph.nodes[spec.args[0]] if spec.op == "vstack" else None
             if first is not None and first.op == "input":
@@ -292,7 +292,7 @@ class _Proof:
     def node_symbol(self, node: int, meaning: Poly) -> int:
         symmetric = self.algebra.is_symmetric(self.expand(meaning))
         if node in self.stated and not symmetric:
-            self.assumed.append(f"{self.graph.label(node)} symmetric")
+            self.assumed.append(f"{self.graph.describe(node)} symmetric")
             symmetric = True
         atom = self.algebra.new_atom(self.graph.label(node), meaning.shape, symmetric, self.algebra.family_of(meaning))
         self.origin[atom] = meaning
@@ -360,7 +360,7 @@ class _Proof:
             return algebra.multiply(algebra.inclusion(spec.shape[0], args[0].shape[0]), args[0])
         if spec.op == "matmul":
             if len(args[0].terms) * len(args[1].terms) > _MAX_TERMS:
-                raise NotProved(f"the polynomial of {self.graph.label(node)} has more than {_MAX_TERMS} terms")
+                raise NotProved(f"the polynomial of {self.graph.describe(node)} has more than {_MAX_TERMS} terms")
             return algebra.multiply(*args)
         if spec.op == "units":
             return local_polynomial(self, node)
@@ -390,11 +390,11 @@ class _Proof:
             machine = self.algebra.transpose(machine) if placed.flipped else machine
             program = self.polynomial(node)
             if not self.same(machine, program):
-                difference = self.algebra.subtract(
-                    self.algebra.canonical(self.expand(machine)), self.algebra.canonical(self.expand(program))
-                )
-                text = self.algebra.show(difference)
+                sides = (self.algebra.canonical(self.expand(side)) for side in (machine, program))
+                text = self.algebra.show(self.algebra.subtract(*sides))
                 raise NotProved(f"output {placed.name}: the weights minus the program leave {text[:200]}")
-        names = sorted({d for p in self.artifact.encoding for d in p.shape if isinstance(d, str) and "+" not in d})
+        held = self.artifact.architecture.scale.removeprefix("1/")  # weights make up for a scale 1/n: they hold n
+        dims = {d for p in self.artifact.encoding for d in p.shape if isinstance(d, str) and "+" not in d} - {held}
+        at = f", at {held} = {self.graph.sizes[held]}" if held in self.graph.sizes else ""
         given = f", given {', '.join(sorted(set(self.assumed)))}" if self.assumed else ""
-        return f"noncommutative identity, layer by layer, for all {', '.join(names) or 'sizes'} ≥ 1{given}"
+        return f"noncommutative identity, layer by layer, for all {', '.join(sorted(dims)) or 'sizes'} ≥ 1{at}{given}"

@@ -71,7 +71,8 @@ def compile_within(
             f"time_limit is {time_limit!r}: expected seconds, at least 0", fix="pass time_limit=30, or leave it out"
         )
     checked = program.check_constants(constants)
-    graph = program.trace(dims, constants)
+    of_arch = (str(arch.scale).removeprefix("1/"), str(arch.key_mask)) if isinstance(arch, Architecture) else ()
+    graph = program.trace(dims, constants, of_arch)
     number = isinstance(tol, (int, float, Fraction)) and not isinstance(tol, bool)
     if tol is not None and not (number and 0 < tol < float("inf")):
         what = f"{graph.name}: tol is {tol!r}: expected a finite number above 0"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import product
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -10,6 +13,7 @@ from ..compiler.artifact import Artifact
 from ..compiler.errors import AssumptionError, DivergenceError, InputError
 from ..compiler.graph import Fact, Graph, evaluate
 from ..compiler.ops import FLOAT64
+from ..compiler.units import Units
 from .inputs import Prepared
 from .structured import Structured
 
@@ -48,6 +52,32 @@ def below_floor(graph: Graph, dtype: torch.dtype) -> str | None:
                 f"the proved bound holds in exact arithmetic, this run will not reach it; fix: run in float64"
             )
     return None
+
+
+def coarser_than_fits(artifact: Artifact, dtype: torch.dtype) -> str | None:
+    """What to warn of before a run in a format that cannot hold the tolerance of a fit: rounding its terms once is more."""
+    for fit in artifact.lowered.approximations if artifact.lowered is not None else ():
+        ends = [[float(end) for end in pair if end is not None] for pair in fit.domain]
+        units = artifact.graph.nodes[fit.node].attr
+        if not (fit.bound and units.units and all(len(pair) == 2 for pair in ends)):
+            continue
+        if len(ends) != len(units.units[0].coefficients):  # gated: the sign is the second argument
+            ends.append([-1.0, 1.0])
+        rounding = torch.finfo(dtype).eps / 2 * _size_of_terms(units, ends)
+        if rounding > fit.bound:
+            name, bound = str(dtype).removeprefix("torch."), float(fit.bound)
+            return (
+                f"{artifact.graph.name}: the units of {fit.text} are within {bound:.1e} of it in exact arithmetic, "
+                f"and {name} rounds them by up to {rounding:.1e}; fix: run in float64, or compile for a larger tol"
+            )
+    return None
+
+
+def _size_of_terms(units: Units, ends: Sequence[Sequence[float]]) -> float:
+    """The largest Σ |weight| relu(…) at a corner of the domain."""
+    c = np.array([[float(x) for x in u.coefficients] for u in units.units])
+    bias, weight = (np.array([float(getattr(u, name)) for u in units.units]) for name in ("bias", "weight"))
+    return max(float(np.abs(weight) @ np.maximum(c @ np.array(corner) + bias, 0)) for corner in product(*ends))
 
 
 #: (c, p) of the rounding floor c · eps · κ^p of statements without one of their own: layers that act on A, or on S.
@@ -105,6 +135,7 @@ def _check_bounds(graph: Graph, fact: Fact, value: np.ndarray, slack: float) -> 
     if wrong.any():
         index = tuple(int(i) for i in np.argwhere(wrong)[0])
         worst = float(value[wrong][np.argmax(np.abs(value[wrong]))])
+        index = index[:1] if value.shape[1] == 1 else index  # of a vector
         at = f"row {index[0]}" if fact.kind == "rows" else f"entry [{', '.join(map(str, index))}]"
         raise AssumptionError(
             f"{graph.name}: {graph.describe(fact.node)} reaches {worst:.6g} (first at {at}): expected {expected}",

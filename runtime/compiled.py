@@ -23,7 +23,7 @@ from ..compiler.layout import Labels, Placed
 from ..compiler.ops import EXACT, FLOAT64
 from ..compiler.weights import FeedForwardWeights
 from ..proofs_check import exact
-from .checks import below_floor, check_facts, divergence
+from .checks import below_floor, check_facts, coarser_than_fits, divergence
 from .inputs import Prepared, check_names, prepare
 from .model import Attention, FeedForward, Head, Layer, Transformer
 from .structured import Structured
@@ -63,7 +63,9 @@ class ExactModel:
         values = evaluate(graph, arrays, EXACT, [fact.node for fact in stated]) if stated else {}
         for fact in stated:
             if (values[fact.node] != values[fact.node].T).any():
-                raise AssumptionError(f"{graph.name}: {graph.describe(fact.node)} is not symmetric", where=fact.where)
+                name = graph.describe(fact.node)
+                what, fix = f"{graph.name}: {name} is not symmetric", f"symmetrise the data that {name} is computed from"
+                raise AssumptionError(what, where=fact.where, rule="the program states that it is", fix=fix)
         H = exact.run(self._artifact, exact.encode(self._artifact, arrays, EXACT), EXACT)
         found = exact.decode(self._artifact, H)
         outputs = {o.name: found[o.name].reshape(found[o.name].shape[: len(o.shape)]) for o in self._artifact.graph.outputs}
@@ -358,9 +360,9 @@ class Compiled:
         """PrecisionWarning when rounding in this format is above a stated tolerance: once for a model and a format."""
         if dtype not in self._warned:
             self._warned.add(dtype)
-            text = below_floor(self.artifact.graph, dtype)
-            if text is not None:
-                warnings.warn(text, PrecisionWarning, stacklevel=4)
+            for text in (below_floor(self.artifact.graph, dtype), coarser_than_fits(self.artifact, dtype)):
+                if text is not None:
+                    warnings.warn(text, PrecisionWarning, stacklevel=4)
 
     def _report(self, prepared: Prepared, H: Tensor, outputs: Mapping[str, Tensor]) -> None:
         """Raises DivergenceError when an output overflowed; warns when a repeated layer made it useless."""

@@ -29,6 +29,9 @@ _FIX = (
 )
 
 
+_PAIRS = "pass one pair (P, Q) a layer, each a (d + 1, d + 1) array"
+
+
 class SelfAttention(NamedTuple):
     """The matrices of one layer of von Oswald et al., each (d + 1, d + 1)."""
 
@@ -52,6 +55,9 @@ def to_pq(model: Compiled, *, transposed: bool = False, exact: bool = False) -> 
     Raises ArchitectureError, naming what differs, for any other model.
     Source: Ahn et al. 2023, eq. (3) and (4).
     """
+    if not isinstance(model, Compiled):
+        what = f"to_pq: model is a {type(model).__name__}: expected what hw.compile returns"
+        raise InputError(what, fix="pass a compiled model")
     order, size, made = _rows(model), model.d_model, {}
     for layer in model.exact.layers:
         if layer not in made:
@@ -71,13 +77,16 @@ def from_pq(pairs: Sequence[tuple[np.ndarray, np.ndarray]], n: int, *, transpose
     Raises InputError for matrices that are not square, finite and of one size, and for n below 1.
     """
     if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
-        raise InputError(f"from_pq: n is {n!r}: expected the number of examples, an integer of at least 1")
+        raise InputError(f"from_pq: n is {n!r}: expected the number of examples, an integer of at least 1", fix="pass n=…")
+    if not isinstance(pairs, Sequence) or not pairs:
+        what = f"{type(pairs).__name__} of {len(pairs)} layers" if isinstance(pairs, Sequence) else type(pairs).__name__
+        raise InputError(f"from_pq: pairs is a {what}: expected a list of (P, Q), one pair a layer", fix="pass [(P_0, Q_0), …]")
     attention, layers, size = Attention("linear", int(n), scale=1 / int(n)), [], None
     for index, pair in enumerate(pairs):
         P, Q = (_matrix(f"{name}_{index}", W, size) for name, W in zip("PQ", _pair(index, pair), strict=True))
         size = P.shape[0]
         if Q.shape != P.shape:
-            raise InputError(f"from_pq: P_{index} is {_shape(P)} and Q_{index} is {_shape(Q)}: expected one size")
+            raise InputError(f"from_pq: P_{index} is {_shape(P)} and Q_{index} is {_shape(Q)}: expected one size", fix=_PAIRS)
         head = Head(P, np.eye(size), Q.T if transposed else Q, torch.float64, attention)
         layers.append(Layer([head], None, attention.scale))
     return Transformer(layers)
@@ -161,16 +170,20 @@ def _head(layer: LayerView, size: int) -> tuple[np.ndarray, np.ndarray]:
 
 def _pair(index: int, pair: object) -> tuple[np.ndarray, np.ndarray]:
     if not isinstance(pair, (tuple, list)) or len(pair) != 2:
-        raise InputError(f"from_pq: layer {index} is a {type(pair).__name__}: expected a pair (P, Q)")
+        raise InputError(f"from_pq: layer {index} is a {type(pair).__name__}: expected a pair (P, Q)", fix=_PAIRS)
     return pair[0], pair[1]
 
 
 def _matrix(name: str, value: object, size: int | None) -> np.ndarray:
-    W = np.asarray(value, dtype=np.float64)
+    try:
+        W = np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"from_pq: {name} is a {type(value).__name__}: expected an array of numbers", fix=_PAIRS) from error
     if W.ndim != 2 or W.shape[0] != W.shape[1] or len(W) < 2 or not np.isfinite(W).all():
-        raise InputError(f"from_pq: {name} has shape {W.shape}: expected (d + 1, d + 1), d ≥ 1, all entries finite")
+        what = f"from_pq: {name} has shape {W.shape}: expected (d + 1, d + 1), d ≥ 1, all entries finite"
+        raise InputError(what, fix=_PAIRS)
     if size is not None and len(W) != size:
-        raise InputError(f"from_pq: {name} is {_shape(W)}, and layer 0 has {size} rows: expected one size")
+        raise InputError(f"from_pq: {name} is {_shape(W)}, and layer 0 has {size} rows: expected one size", fix=_PAIRS)
     return W
 
 

@@ -135,13 +135,14 @@ def _in_users_code(file: Path, run: Callable[[], T]) -> T:
         raise
     except SyntaxError as error:
         where = Location(str(error.filename or file), error.lineno or 0, (error.text or "").strip())
-        raise ProgramError(f"{file} is not valid Python: {error.msg}", where=where) from error
+        raise ProgramError(f"{file} is not valid Python: {error.msg}", where=where, fix="mend that line") from error
     except Exception as error:
         lines = [f for f in traceback.extract_tb(error.__traceback__) if os.path.abspath(f.filename) == os.path.abspath(file)]
         if not lines:
             raise
         where = Location(lines[-1].filename, lines[-1].lineno or 0, (lines[-1].line or "").strip())
-        raise ProgramError(f"{file} raised {type(error).__name__}: {error}", where=where) from error
+        what = f"{file} raised {type(error).__name__}: {error}"
+        raise ProgramError(what, where=where, fix="mend that line: the file is run, and its programs traced") from error
 
 
 def open_subject(

@@ -1,4 +1,4 @@
-"""Weights as numpy arrays, as users and outside evaluators read them."""
+"""Weights as numpy arrays, as users and outside evaluators read them: read-only, since a model does not change."""
 
 from __future__ import annotations
 
@@ -6,7 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..compiler.weights import FeedForwardWeights, HeadWeights, LayerWeights
+from ..compiler.weights import BlockMatrix, FeedForwardWeights, HeadWeights, LayerWeights
+
+
+def _read_only(weights: BlockMatrix, rational: bool) -> np.ndarray:
+    """A copy that cannot be written to: that would not change the model."""
+    found: np.ndarray = weights.exact() if rational else weights.dense()
+    found.flags.writeable = False
+    return found
 
 
 class HeadView:
@@ -17,15 +24,15 @@ class HeadView:
 
     @property
     def W_V(self) -> np.ndarray:
-        return self.weights.W_V.exact() if self._rational else self.weights.W_V.dense()
+        return _read_only(self.weights.W_V, self._rational)
 
     @property
     def W_K(self) -> np.ndarray:
-        return self.weights.W_K.exact() if self._rational else self.weights.W_K.dense()
+        return _read_only(self.weights.W_K, self._rational)
 
     @property
     def W_Q(self) -> np.ndarray:
-        return self.weights.W_Q.exact() if self._rational else self.weights.W_Q.dense()
+        return _read_only(self.weights.W_Q, self._rational)
 
 
 class FeedForwardView:
@@ -37,17 +44,17 @@ class FeedForwardView:
 
     @property
     def W_1(self) -> np.ndarray:
-        return self.weights.W_1.exact() if self._rational else self.weights.W_1.dense()
+        return _read_only(self.weights.W_1, self._rational)
 
     @property
     def W_2(self) -> np.ndarray:
-        return self.weights.W_2.exact() if self._rational else self.weights.W_2.dense()
+        return _read_only(self.weights.W_2, self._rational)
 
     @property
     def W_3(self) -> np.ndarray | None:
         if self.weights.W_3 is None:
             return None
-        return self.weights.W_3.exact() if self._rational else self.weights.W_3.dense()
+        return _read_only(self.weights.W_3, self._rational)
 
 
 @dataclass(frozen=True)

@@ -84,6 +84,13 @@ class Intervals:
         high = self.context.inf if b is None else self.number(b).b
         return self.context.mpf([low, high])
 
+    def finite(self, x: Any) -> bool:
+        return bool(x.a > -self.context.inf and x.b < self.context.inf)
+
+    def meet(self, a: Any, b: Any) -> Any:
+        """What two enclosures of the same numbers leave."""
+        return self.context.mpf([max(a.a, b.a), min(a.b, b.b)])
+
     def power(self, x: Any, r: Fraction) -> Any:
         if r < 0 and x.a <= 0 <= x.b and (x.a < 0 < x.b or x.a == x.b):
             raise Undefined("a pole")

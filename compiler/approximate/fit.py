@@ -212,7 +212,8 @@ class Search:
             return None
         bad, close = 0.0, 1.01 if known is not None else 1.001 if pieces <= _SMALL else 1.002
         guess = 0.9 * good if known is not None else good * (best.n_pieces / (pieces + 0.5)) ** 2
-        floor = 1e-15 * (1 + self._spread())
+        # one piece more, of at least one, makes ε at most four times smaller: below that, corners fall together in float64
+        floor = max(1e-15 * (1 + self._spread()), 0.0 if known is None else known / 5)
         while good > close * bad and good > floor:
             found = best_at(guess)
             if found is not None:

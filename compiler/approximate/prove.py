@@ -283,9 +283,11 @@ def refuse(f: Enclosable, lo: Fraction | None, hi: Fraction | None, error: NotPr
     many = "pieces" in error.reason
     if (value := _removable(f, error.where)) is not None:
         return ApproximationError(
-            f"no proved bound for {f.name}: it is 0/0 at z = {error.where:.6g}, where it seems to tend to {value:.6g}",
-            rule="interval arithmetic cannot see that a singularity is removable, so it counts as a pole",
-            fix="write f without the quotient (a polynomial near that point), keep the domain away from it, or pass "
+            f"no proved bound for {f.name}: it is 0/0, or nearly, at z = {error.where:.6g}, "
+            f"where it seems to tend to {value:.6g}",
+            rule="a quotient is followed across such a point where top and bottom are smooth and proved to vanish alike; "
+            "floats are the binary fractions that they are, so 0.1 ** 2 and 0.01 differ",
+            fix="write its constants as Fractions, write f without the quotient, keep the domain away from the point, or pass "
             "hw.bounded_function(fn, second_derivative=M) with fn defined there",
         )
     domain = f"[{'−∞' if lo is None else float(lo)}, {'∞' if hi is None else float(hi)}]"

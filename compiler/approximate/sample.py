@@ -51,6 +51,9 @@ def corridor(f: Enclosable, lo: float, hi: float, eps: float, points: tuple[floa
     over = under = np.zeros(0)
     for _ in range(1100):  # halvings of a double
         a, b, fa, fb = x[:-1], x[1:], y[:-1], y[1:]
+        if not np.isfinite(y).all():
+            at = float(x[np.argmin(np.isfinite(y))])
+            raise NotProved(at, "f is no finite number in floating point (0·∞, or an overflow)")
         middle = a + (b - a) / 2
         fm = f.numpy(middle)
         sag = (fa + fb) / 2 - fm

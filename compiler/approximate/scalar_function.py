@@ -13,7 +13,8 @@ import sympy
 
 from ..errors import CompileError, Location
 from .enclosure import FLOATS, Intervals, intervals
-from .taylor import Series, Tape, Unsupported, tape
+from .tapes import Unsupported, tape
+from .taylor import Series, Tape
 from .traced import Traced
 
 Z = sympy.Symbol("z", real=True)
@@ -112,12 +113,13 @@ _SAME = {"absolute": "abs", "fabs": "abs", "atan": "arctan", "expit": "sigmoid",
 _LIBRARIES = ("numpy", "math", "torch", "_operator", "builtins", "scipy")
 
 
-def named(name: str) -> ScalarFunction:
+def named(name: str, where: Location | None = None) -> ScalarFunction:
     """A function by its name: relu, abs, sigmoid, sqrt, reciprocal, exp, tanh, square, … Raises ApproximationError."""
     known = _SAME.get(name, name)
     if known not in _NAMED:
         raise ApproximationError(
             f"no scalar function is called {name!r}",
+            where=where,
             rule=f"the names are {', '.join(sorted(_NAMED))}",
             fix="pass a Python callable or a sympy expression in one symbol",
         )
@@ -137,7 +139,7 @@ def from_callable(fn: Any, where: Location | None = None) -> ScalarFunction | Bo
     if isinstance(fn, ScalarFunction | BoundedFunction):
         return fn
     if isinstance(fn, str):
-        return named(fn)
+        return named(fn, where)
     name = str(getattr(fn, "__name__", "") or fn)
     if isinstance(fn, sympy.Lambda):
         if len(fn.variables) != 1:
@@ -149,7 +151,7 @@ def from_callable(fn: Any, where: Location | None = None) -> ScalarFunction | Bo
             raise _refuse(str(fn), f"it has the symbols {', '.join(sorted(map(str, free)))}: one was expected", where)
         return _checked(str(fn), fn.subs(dict.fromkeys(free, Z)), where)
     if isinstance(fn, int | float | Fraction):
-        return _checked(name, sympy.Integer(0) + _number(fn), where)
+        return _checked(name, _number(fn, name, where), where)
     if not callable(fn):
         raise _refuse(repr(fn), "it is not callable", where)
     module = str(getattr(fn, "__module__", None) or type(fn).__module__).partition(".")[0]
@@ -160,7 +162,7 @@ def from_callable(fn: Any, where: Location | None = None) -> ScalarFunction | Bo
     except Exception as error:  # whatever the user's code raises is the reason that we report
         raise _refuse(name, f"calling it on a sympy symbol raised {type(error).__name__}: {error}", where) from error
     if isinstance(result, int | float | Fraction):
-        result = _number(result)
+        result = _number(result, name, where)
     if isinstance(result, np.ndarray) and result.shape == ():
         result = result.item()
     if not isinstance(result, sympy.Expr):
@@ -187,7 +189,10 @@ def _checked(name: str, expression: sympy.Expr, where: Location | None) -> Scala
     extra = expression.free_symbols - {Z}
     if extra:
         raise _refuse(name, f"it still has the symbols {', '.join(sorted(map(str, extra)))}", where)
-    function = ScalarFunction(name, _exact(expression))
+    exact = _exact(expression)
+    if exact.is_rational_function(Z) and (reduced := sympy.cancel(exact)).is_polynomial(Z):
+        exact = reduced  # (z² − 1)/(z − 1): nothing is divided by
+    function = ScalarFunction(name, exact)
     try:
         _ = function.tape
     except Unsupported as error:
@@ -204,7 +209,9 @@ def _refuse(name: str, reason: str, where: Location | None) -> ApproximationErro
     )
 
 
-def _number(value: int | float | Fraction) -> sympy.Expr:
+def _number(value: int | float | Fraction, name: str, where: Location | None) -> sympy.Expr:
+    if not math.isfinite(value):
+        raise _refuse(name, f"it is {value}, no finite number", where)
     exact = Fraction(value)
     return sympy.Rational(exact.numerator, exact.denominator)
 
@@ -237,9 +244,12 @@ def hw_bounded(
         raise ApproximationError(f"hw_bounded expects a function of a float, got {type(fn).__name__}", fix="pass a callable")
     limits = []
     for what, value in (("second_derivative", second_derivative), ("evaluation_error", evaluation_error)):
-        if not isinstance(value, int | float | Fraction) or not math.isfinite(value) or value < 0:
+        number = isinstance(value, int | float | Fraction) and not isinstance(value, bool)
+        if not number or not math.isfinite(value) or value < 0:
             raise ApproximationError(
                 f"{what} of {label} must be a finite number ≥ 0, got {value!r}", fix="give an upper bound that holds everywhere"
             )
         limits.append(Fraction(value))
+    if convex not in (True, False, None):
+        raise ApproximationError(f"convex of {label} is {convex!r}: expected True, False (concave) or None", fix="leave it out")
     return BoundedFunction(label, fn, limits[0], convex, limits[1])

@@ -1,6 +1,6 @@
 """Taylor arithmetic: a scalar expression as a short program, run on numbers, arrays or intervals, with derivatives.
 
-    tape(expression)  →  Tape: nodes ("mul", 3, 5), …, each using earlier nodes
+    Tape: nodes ("mul", 3, 5), …, each using earlier nodes (`tapes.tape` makes one of an expression)
     Tape.run(field, z, order)  →  [f(z), f'(z), f''(z)/2, …]
 
 The recurrences below are the same for float arrays and for intervals; only the field differs. Run on an interval, the
@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
 from typing import Any, Protocol
-
-import sympy
 
 Series = list[Any]
 
@@ -31,12 +29,19 @@ class Field(Hashable, Protocol):
 
 @dataclass(frozen=True)
 class Node:
-    """One operation: `kind` add, mul, number, z, power, absolute, or a function of one argument; `uses` earlier nodes."""
+    """One operation: `kind` add, mul, number, z, power, absolute, part, or a function of one argument; `uses` earlier nodes."""
 
     kind: str
     uses: tuple[int, ...] = ()
     value: Fraction = Fraction(0)
     constant: bool = True
+    part: Runnable | None = None
+
+
+class Runnable(Hashable, Protocol):
+    """A function of z with a series of its own: what a node of kind "part" is."""
+
+    def run(self, field: Field, z: Any, order: int) -> Series: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +57,8 @@ class Tape:
         for node, known in zip(self.nodes, fixed, strict=True):
             if known is not None:
                 done.append(known)
+            elif node.part is not None:
+                done.append(node.part.run(field, z, order))
             elif node.kind == "z":
                 done.append(([z, field.number(Fraction(1))] + [field.number(Fraction(0))] * order)[: order + 1])
             else:
@@ -159,96 +166,3 @@ def _function(field: Field, name: str, u: Series, order: int) -> Series:
 def _rate_term(field: Field, u: Series, rate: Series, k: int) -> Any:
     terms = [field.number(Fraction(j, k)) * u[j] * rate[k - j] for j in range(1, k + 1)]
     return sum(terms[1:], terms[0])
-
-
-class Unsupported(Exception):
-    """An expression uses something that has no rule here; the text names it."""
-
-
-_FUNCTIONS = {
-    sympy.exp: "exp",
-    sympy.log: "log",
-    sympy.sin: "sin",
-    sympy.cos: "cos",
-    sympy.tanh: "tanh",
-    sympy.atan: "atan",
-    sympy.erf: "erf",
-}
-_HALF = sympy.Rational(1, 2)
-_REWRITE = {
-    sympy.tan: lambda u: sympy.sin(u) / sympy.cos(u),
-    sympy.sinh: lambda u: (sympy.exp(u) - sympy.exp(-u)) / 2,
-    sympy.cosh: lambda u: (sympy.exp(u) + sympy.exp(-u)) / 2,
-    sympy.coth: lambda u: 1 / sympy.tanh(u),
-    sympy.asinh: lambda u: sympy.log(u + sympy.sqrt(u**2 + 1)),
-    sympy.erfc: lambda u: 1 - sympy.erf(u),
-}
-_JUMPS = (sympy.Heaviside, sympy.sign, sympy.floor, sympy.ceiling)
-
-
-@cache
-def tape(expression: sympy.Expr, z: sympy.Symbol) -> Tape:
-    """The program of a sympy expression in z.
-
-    Raises Unsupported: a symbol other than z, a function without a rule, complex or infinite numbers, a jump.
-    """
-    nodes: list[Node] = []
-    known: dict[Any, int] = {}
-
-    def put(node: Node) -> int:
-        key = (node.kind, node.uses, node.value)
-        if key not in known:
-            nodes.append(node)
-            known[key] = len(nodes) - 1
-        return known[key]
-
-    def make(kind: str, *uses: int, value: Fraction = Fraction(0)) -> int:
-        return put(Node(kind, uses, value, all(nodes[i].constant for i in uses)))
-
-    def visit(e: Any) -> int:
-        if e not in known:
-            known[e] = rule(e)
-        return known[e]
-
-    def rule(e: Any) -> int:
-        if e == z:
-            return put(Node("z", constant=False))
-        if e.is_Rational:
-            return make("number", value=Fraction(int(e.p), int(e.q)))
-        if e is sympy.pi:
-            return make("pi")
-        if e is sympy.E:
-            return make("e")
-        if e.is_Add or e.is_Mul:
-            rest = [visit(a) for a in e.args]
-            return make("add" if e.is_Add else "mul", *rest)
-        if e.is_Pow:
-            base, exponent = e.args
-            if base is sympy.E:
-                return make("exp", visit(exponent))
-            if exponent.is_Rational:
-                return make("power", visit(base), value=Fraction(int(exponent.p), int(exponent.q)))
-            return visit(sympy.exp(exponent * sympy.log(base), evaluate=False))
-        if isinstance(e, sympy.exp):
-            return make("exp", visit(e.args[0]))
-        if isinstance(e, sympy.Abs):
-            return make("absolute", visit(e.args[0]))
-        if isinstance(e, sympy.Max | sympy.Min):  # max(a, b) = (a + b + |a − b|)/2
-            sign = 1 if isinstance(e, sympy.Max) else -1
-            a, *others = sorted(e.args, key=sympy.default_sort_key)
-            b = e.func(*others)
-            return visit(_HALF * (a + b) + sign * _HALF * sympy.Abs(a - b, evaluate=False))
-        if e.func in _FUNCTIONS:
-            return make(_FUNCTIONS[e.func], visit(e.args[0]))
-        if e.func in _REWRITE:
-            return visit(_REWRITE[e.func](e.args[0]))
-        if isinstance(e, _JUMPS):
-            raise Unsupported(f"{e} jumps: no continuous function is near it")
-        if e.is_Symbol:
-            raise Unsupported(f"the symbol {e} has no value")
-        raise Unsupported(f"no rule for {e.func.__name__ if e.args else e}")
-
-    last = visit(expression)
-    if last != len(nodes) - 1:  # the expression was met before as a part of itself: e.g. the bare z
-        nodes.append(Node("add", (last,), constant=nodes[last].constant))
-    return Tape(tuple(nodes))

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 import pytest
+import sympy
 
 import headwright as hw
 
-NOT_A_RANGE = [(1, 1), (2, 1), (float("nan"), 1), (0, float("inf")), ("a", "b"), None, (0, 1, 2), 3, (1j, 2)]
-NOT_A_TOLERANCE = [0, -1, float("nan"), float("inf"), "small", 1j]
+NOT_A_RANGE = [
+    *((1, 1), (2, 1), (float("nan"), 1), (0, float("inf")), ("a", "b")),
+    *(None, (0, 1, 2), 3, (1j, 2), ("0", "1"), (False, True)),
+]
+NOT_A_TOLERANCE = [0, -1, float("nan"), float("inf"), "small", "1e-2", 1j]
 
 
 def applied(fn: Any, **options: Any) -> hw.Program:
@@ -41,7 +46,7 @@ def test_a_domain_that_is_no_interval_is_refused(domain: Any) -> None:
     assert error.where.code.endswith("# apply")
 
 
-@pytest.mark.parametrize("tol", NOT_A_TOLERANCE, ids=str)
+@pytest.mark.parametrize("tol", [*NOT_A_TOLERANCE, True], ids=str)
 def test_a_tolerance_that_is_not_positive_is_refused(tol: Any) -> None:
     error = refused(applied(hw.exp, tol=tol), "tolerance of exp", repr(tol), "above 0")
     assert error.where.code.endswith("# apply")
@@ -61,6 +66,11 @@ FUNCTIONS: dict[str, tuple[Any, list[str]]] = {
     "no function": (3j, ["3j", "not callable"]),
     "an unknown name": ("sinus", ["sinus"]),
     "two variables": (lambda z, w: z + w, ["<lambda>"]),
+    "a jump": (sympy.sign, ["sign(z) jumps"]),
+    "nan": (lambda z: float("nan"), ["<lambda>", "it is nan"]),
+    "infinity": (lambda z: float("inf"), ["<lambda>", "it is inf"]),
+    "0 · ∞ at an end": (lambda z: (z + 1) ** (z + 1), ["no finite number in floating point", "near z = -1"]),
+    "an overflow": (lambda z: sympy.exp(1000 * z), ["no finite number in floating point", "overflow"]),
 }
 
 
@@ -147,7 +157,7 @@ def within(v: hw.Vector["n"]):
 GOOD = np.array([0.1, 0.2, 0.3])
 RUN_TIME: dict[str, tuple[hw.Program, dict[str, np.ndarray], list[str], str]] = {
     "a domain": (
-        leaves_a_domain, {"v": np.array([0, 0.1, 2])}, ["z reaches 4", "[2, 0]", "within [0, 1]", "domain"], "# domain",
+        leaves_a_domain, {"v": np.array([0, 0.1, 2])}, ["z reaches 4", "[2]", "within [0, 1]", "domain"], "# domain",
     ),
     "labels 0 and 1": (labels, {"v": GOOD, "y": np.array([0.0, 1, 1])}, ["y reaches 0", "−1 or 1", "2 * y − 1"], "# signs"),
     "long rows": (
@@ -199,3 +209,77 @@ def test_attention_alone_refuses_by_name(formula: Callable, words: list[str]) ->
 
     error = refused(local, *words, "feed-forward", arch=hw.LINEAR_ATTENTION)
     assert isinstance(error, hw.ArchitectureError) and "hw.LINEAR" in error.fix
+
+
+FALSE_STATEMENTS: dict[str, tuple[Callable, dict[str, Any], str]] = {
+    "too small a bound": (math.exp, {"second_derivative": 1}, "second_derivative=1 is stated"),
+    "a kink": (abs, {"second_derivative": 1}, "second_derivative=1 is stated"),
+    "a jump": (lambda z: float(z > 0), {"second_derivative": 1}, "second_derivative=1 is stated"),
+    "not convex": (math.sin, {"second_derivative": 1, "convex": True}, "convex=True is stated"),
+    "not concave": (math.exp, {"second_derivative": 3, "convex": False}, "convex=False is stated"),
+    "noise": (lambda z: z * z + 1e-3 * math.sin(1e5 * z), {"second_derivative": 2}, "second_derivative=2 is stated"),
+}
+
+
+@pytest.mark.parametrize("name", FALSE_STATEMENTS)
+def test_a_statement_that_values_contradict_is_refused(name: str) -> None:
+    fn, stated, words = FALSE_STATEMENTS[name]
+    refused(applied(hw.bounded_function(fn, **stated)), "is not what is stated of it", words, tol=None)
+
+
+TRUE_STATEMENTS: dict[str, tuple[Callable, dict[str, Any]]] = {
+    "tight": (math.exp, {"second_derivative": math.e}),
+    "convex": (math.exp, {"second_derivative": 2.72, "convex": True}),
+    "a line": (lambda z: 0.1 * z, {"second_derivative": 0}),
+    "a large constant": (lambda z: 1e9 + z, {"second_derivative": 0, "evaluation_error": 2e-7}),
+    "noise that is stated": (lambda z: z * z + 1e-3 * math.sin(1e5 * z), {"second_derivative": 2, "evaluation_error": 1e-3}),
+    "f′ with a kink": (lambda z: max(z, 0.0) ** 2, {"second_derivative": 2}),
+}
+
+
+@pytest.mark.parametrize("name", TRUE_STATEMENTS)
+def test_a_statement_that_is_true_is_accepted_and_its_bound_holds(name: str) -> None:
+    fn, stated = TRUE_STATEMENTS[name]
+    model = hw.compile(applied(hw.bounded_function(fn, **stated), tol=0.1), dims={"n": 101})
+    v = np.linspace(-1, 1, 101)
+    error = np.abs(model(v=v) - np.array([fn(float(z)) for z in v])).max()
+    assert error <= 0.1 + 1e-6 * (name == "a large constant")
+
+
+@pytest.mark.parametrize("result", [lambda z: 1 / z, lambda z: "a", lambda z: None, lambda z: 1j, lambda z: float("nan")])
+def test_code_that_gives_no_number_on_the_domain_is_refused(result: Callable) -> None:
+    refused(applied(hw.bounded_function(result, second_derivative=1), domain=(0, 1)), "<lambda>")
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    half = np.float32(0.5)
+    model = hw.compile(applied(np.exp2, domain=(np.int64(0), half), tol=half / 8), dims={"n": 2})
+    assert np.abs(model(v=np.array([0, 0.5])) - [1, 2**0.5]).max() <= 1 / 16
+
+
+@pytest.mark.parametrize("fn", [lambda z: 2 * z + 1, lambda z: 3 - z / 4, lambda z: 5, lambda z: abs(z) + 2 * z])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_line_has_no_error_but_rounding(fn: Callable, dtype: Any) -> None:
+    model = hw.compile(applied(fn, domain=(-1000, 1000)), dims={"n": 5})
+    v = np.array([-1000, -0.1, 0, 0.3, 999.5], dtype=dtype)
+    true = np.array([fn(float(z)) for z in v])
+    assert np.abs(model(v=v) - true).max() <= 8 * np.finfo(dtype).eps * np.abs(true).max()
+
+
+def test_a_format_that_cannot_hold_the_tolerance_is_warned_of() -> None:
+    model = hw.compile(applied(hw.exp, tol=1e-7), dims={"n": 3})
+    v = np.array([-1.0, 0.1, 1.0])
+    assert np.abs(model(v=v) - np.exp(v)).max() <= 1e-7 + 1e-14
+    with pytest.warns(hw.PrecisionWarning, match=r"units of exp are within 1\.0e-07 .* float32 rounds them by up to .*fix"):
+        model(v=v.astype(np.float32))
+    hw.compile(applied(hw.exp, tol=1e-5), dims={"n": 3})(v=v.astype(np.float32))  # no warning
+
+
+@pytest.mark.parametrize("value", [None, "text", 1j, [[1], [2, 3]], object()])
+def test_functions_take_numbers_outside_programs(value: Any) -> None:
+    said = r"exp is applied to a \w+: expected a traced value, or real numbers"
+    for call in (hw.exp, lambda x: hw.apply(np.exp, x, domain=(0, 1))):
+        with pytest.raises(hw.ProgramError, match=said) as caught:
+            call(value)
+        assert caught.value.fix and caught.value.where.file == __file__
+    assert hw.relu([1, -2]).tolist() == [1, 0]

@@ -211,7 +211,10 @@ TRACING = {
         lambda: hw.compile(nonlinear, dims={"n": 3}, arch=hw.LINEAR_ATTENTION),
         hw.ArchitectureError, ["sigmoid(y)", "feed-forward"], "# sigmoid",
     ),
-    "division by data that may be zero": (compiling(divides), hw.CompileError, ["1/s", "pole near z = 0"], "# divide"),
+    "division by data that may be zero": (
+        compiling(divides, {"n": 4}),
+        hw.CompileError, ["1/s", "pole near z = 0"], "# divide",
+    ),
     "division by zero": (compiling(zero_division), hw.ProgramError, ["zero"], "# zero"),
     "unknown dimension": (compiling(unknown_dimension), hw.ProgramError, ["'zz'", "'n'"], "# dimension"),
     "infinite constant": (compiling(infinite_constant, c=float("inf")), hw.ProgramError, ["inf", "finite"], "# constant"),
