@@ -1,163 +1,146 @@
 """A small independent checker of saved models: `python -m headwright.proofs_check.checker DIR`, or this file copied elsewhere.
 
-It imports numpy, sympy and the standard library, nothing of headwright, and decides from the files alone. What it proves:
-at the sizes in the file, the layers computed from the exact weights equal the program as polynomials in the entries of the
-inputs, every relu of a distinct argument (up to sign) standing for an indeterminate of its own. The test is a random point
-modulo a random prime (Schwartz 1980; Zippel 1979); point and prime are drawn here, after the files were written, and the
-error probability is printed. What it does not re-derive (all dimensions at once, errors of approximations, softmax) is
-listed as UNCHECKED, and then the exit status is not 0.
+It imports numpy, sympy (with its mpmath) and the standard library, nothing of headwright, and decides from the files alone:
+
+    program.json       the program's normal form, the kind of layers, and where things stand in the residual stream
+    weights.json       the exact weights            weights.safetensors   the same in float64
+    certificate.json   the claims in words          manifest.json         the SHA-256 of every file
+
+    1. Reading     files, numbers, formulas (nothing is executed), weights
+    2. Running     the layers and the program, in arithmetic modulo a random prime
+    3. Identity    both are equal as polynomials, and rows hold what their labels say
+    4. Figures     layers, heads, rows and units against formulas
+    5. Residuals   of solutions, roots and signs, for all matrices with their spectrum in an interval
+    6. Fits        sums of feed-forward units against the functions that they stand for
+    7. Claims      their statements are made here from the files, and have to be those in certificate.json
+
+What is trusted, and the proof of the probability: docs/explanation/what-the-checker-trusts.md.
 """
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import json
 import secrets
-import struct
 import sys
 from collections.abc import Callable, Iterator
 from fractions import Fraction
+from itertools import pairwise
+from math import comb, prod
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import sympy
+from mpmath import iv
 
-_SAFETY = 80  # bits: the chance of a wrong "holds" is below 2^-80
-_LIMIT = 6000  # bits of the largest prime that is drawn
+FILES = ("program.json", "weights.json", "weights.safetensors", "certificate.json", "model.json", "README.txt")
 
 class Refused(Exception):
     """A claim that does not hold; the message names the place."""
 
 class Unchecked(Exception):
-    """A claim that this program does not re-derive."""
+    """A claim that this program does not decide."""
 
 def need(condition: Any, place: str) -> None:
     if not condition:
         raise Refused(place)
 
+# -- 1. Reading ------------------------------------------------------------------------------------------------------------
+
+def dump(data: Any) -> bytes:
+    return (json.dumps(data, ensure_ascii=False, indent=1) + "\n").encode()
+
 def parse(data: bytes, name: str) -> Any:
-    """JSON without repeated keys, which readers may take differently."""
-    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(pairs)
-        need(len(found) == len(pairs), f"{name}: a key is repeated")
-        return found
-    return json.loads(data, object_pairs_hook=unique)
-
-def read_files(folder: Path) -> dict[str, bytes]:
-    """Every file, with the size and SHA-256 that the manifest gives."""
-    manifest = parse((folder / "manifest.json").read_bytes(), "manifest.json")
-    names = {"model.json", "README.txt", "weights.safetensors", "certificate.json"}
-    need(set(manifest["files"]) == names, f"manifest.json: expected the files {sorted(names)}")
-    need({p.name for p in folder.iterdir()} == {*names, "manifest.json"}, "a file that is not in the manifest")
-    own = {key: manifest[key] for key in manifest if key != "sha256"}
-    text = json.dumps(own, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
-    need(hashlib.sha256(text.encode()).hexdigest() == manifest["sha256"], "manifest.json: altered")
-    files = {}
-    for name, entry in manifest["files"].items():
-        need(not (folder / name).is_symlink(), f"{name}: a link")
-        files[name] = (folder / name).read_bytes()
-        need(len(files[name]) == entry["bytes"], f"{name}: {len(files[name])} bytes, the manifest says {entry['bytes']}")
-        need(hashlib.sha256(files[name]).hexdigest() == entry["sha256"], f"{name}: its SHA-256 is not the manifest's")
-    return files
-
-def number(text: Any) -> Fraction:
-    """ "p/q" in decimal or hexadecimal digits."""
-    need(isinstance(text, str), f"{text!r} is no rational")
-    top, _, bottom = text.partition("/")
-    return Fraction(int(top, 16 if "0x" in top else 10), int(bottom or "1", 16 if "0x" in bottom else 10))
-
-def tensors(data: bytes) -> dict[str, np.ndarray]:
-    """The safetensors format: 8 bytes of header length, JSON, then the numbers; float64 only, no gaps."""
-    need(len(data) >= 8, "weights.safetensors: cut short")
-    (length,) = struct.unpack("<Q", data[:8])
-    need(length <= len(data) - 8, "weights.safetensors: the header is cut short")
-    header, body, found, end = parse(data[8 : 8 + length], "weights.safetensors"), data[8 + length :], {}, 0
-    header.pop("__metadata__", None)
-    for name, entry in sorted(header.items(), key=lambda item: item[1]["data_offsets"]):
-        start, stop = entry["data_offsets"]
-        shape = [int(n) for n in entry["shape"]]
-        size = 8 * int(np.prod(shape, dtype=object)) if shape else 8
-        fits = entry["dtype"] == "F64" and start == end and stop - start == size and stop <= len(body)
-        need(fits and min(shape, default=0) >= 0, f"weights.safetensors: {name} does not fit the file")
-        found[name], end = np.frombuffer(body[start:stop], "<f8").reshape(shape), stop
-    need(end == len(body), "weights.safetensors: bytes that belong to no tensor")
+    """JSON in the one form that `dump` gives it: no key twice, nothing that two readers take differently."""
+    found = json.loads(data)
+    need(dump(found) == data, f"{name}: not in the form that it is written in")
     return found
 
-# -- exact weights -------------------------------------------------------------------------------------------------
+def read_files(folder: Path) -> dict[str, bytes]:
+    """Every file, with the SHA-256 that the manifest gives."""
+    manifest = parse((folder / "manifest.json").read_bytes(), "manifest.json")
+    need(manifest["version"] == 3, f"manifest.json: format version {manifest['version']!r}, this program reads version 3")
+    files = {name: (folder / name).read_bytes() for name in FILES}
+    for name, data in files.items():
+        need(hashlib.sha256(data).hexdigest() == manifest["files"][name]["sha256"], f"{name}: altered, by its SHA-256")
+    return files
 
-Entries = dict[tuple[int, int], Fraction]
+def number(text: str) -> Fraction:
+    """ "p/q", in decimal digits or, where there are thousands, hexadecimal ones."""
+    return Fraction(*(int(part, 16 if "0x" in part else 10) for part in text.split("/")))
 
-def entries(matrix: Any, shape: tuple[int, int], place: str) -> Entries:
-    """The nonzero entries of a sum of blocks: coefficient times I, a column of ones, or a matrix."""
-    stated = tuple(matrix["d_model"] if matrix[k] is None else matrix[k] for k in ("height", "width"))
-    need(stated == shape, f"{place}: shape {stated}, expected {shape}")
-    out: Entries = {}
-    for b in matrix["blocks"]:
-        c, size = number(b["coefficient"]), b["size"]
-        if b["matrix"]:
-            cells = [(i, j, c * number(x)) for i, row in enumerate(b["matrix"]) for j, x in enumerate(row)]
-            need(len(b["matrix"]) == size and len({len(r) for r in b["matrix"]}) == 1, f"{place}: a ragged block")
-        else:
-            cells = [(i, 0 if b["column"] else i, c) for i in range(size)]
-        for i, j, value in cells:
-            at = b["row"] + i, b["col"] + j
-            need(0 <= at[0] < shape[0] and 0 <= at[1] < shape[1], f"{place}: entry {list(at)} is outside the matrix")
-            out[at] = out.get(at, Fraction(0)) + value
-    return {at: value for at, value in out.items() if value}
+CALLS = {name: getattr(sympy, name) for name in ("Add", "Mul", "Pow", "exp", "log", "sin", "cos", "Max", "ceiling", "floor")}
+
+def formula(tree: Any, names: dict[str, Any]) -> Any:
+    """The sympy expression of a tree such as ["Add", "1/2", ["exp", "z"]]."""
+    if isinstance(tree, list):
+        return CALLS[tree[0]](*(formula(part, names) for part in tree[1:]))
+    return names[tree] if tree in names else sympy.Rational(number(tree))
+
+class Matrix(NamedTuple):
+    """The nonzero entries of a matrix."""
+    shape: tuple[int, int]
+    entries: dict[tuple[int, int], Fraction]
+
+def matrix(data: Any, place: str) -> Matrix:
+    rows, columns = data["shape"]
+    entries = {(i, j): number(text) for i, j, text in data["entries"]}
+    inside = all(type(i) is type(j) is int and 0 <= i < rows and 0 <= j < columns for i, j in entries)
+    need(inside and len(entries) == len(data["entries"]), f"{place}: an entry is outside, or given twice")
+    return Matrix((rows, columns), entries)
 
 class Model:
-    """model.json, read: sizes, the program's nodes, the matrices of every distinct layer."""
-    def __init__(self, data: Any) -> None:
-        self.data, self.artifact = data, data["artifact"]
-        self.graph, self.arch = self.artifact["graph"], self.artifact["architecture"]
-        self.sizes: dict[str, int] = self.graph["sizes"]
-        self.rows, self.tokens = self.artifact["d_model"], self.artifact["n_tokens"]
-        for what, value in {**self.sizes, "d_model": self.rows, "n_tokens": self.tokens}.items():
-            need(type(value) is int and 0 <= value < 10**6, f"model.json: size {what} = {value!r}")
-        need(self.arch["attention"] in ("linear", "relu", "softmax"), f"architecture: attention {self.arch['attention']!r}")
-        need(self.arch["ffn"] in (None, "relu", "relu2", "gate"), f"architecture: ffn {self.arch['ffn']!r}")
-        self.scale = Fraction(1) if self.arch["scale"] == "1" else Fraction(1, self.size(self.arch["scale"].removeprefix("1/")))
-        self.keys = self.tokens if self.arch["key_mask"] is None else min(self.tokens, self.size(self.arch["key_mask"]))
-        self.distinct = [self.layer(layer, i) for i, layer in enumerate(data["distinct_layers"])]
-        self.order = data["order"]
-        need(all(type(i) is int and 0 <= i < len(self.distinct) for i in self.order), "order: names a layer that is not there")
-        self.layers = [self.distinct[i] for i in self.order]
-    def size(self, dim: Any) -> int:
-        parts = [dim] if isinstance(dim, int) else dim.split("+")
-        return sum(p if isinstance(p, int) else int(p) if p.strip().isdigit() else self.sizes[p.strip()] for p in parts)
-    def layer(self, data: Any, index: int) -> tuple[list[dict[str, Entries]], dict[str, Entries], int]:
-        square, place = (self.rows, self.rows), f"distinct layer {index + 1}"
-        heads = []
-        for j, head in enumerate(data["heads"]):
-            heads.append({k: entries(head[k], square, f"{place} head {j + 1} {k}") for k in ("W_V", "W_K", "W_Q")})
-        ffn = data["ffn"]
-        if ffn is None:
-            return heads, {}, 0
-        need(self.arch["ffn"] is not None, f"{place}: units, but the architecture has none")
-        need((ffn["W_3"] is not None) == (self.arch["ffn"] == "gate"), f"{place}: W_3 does not fit the kind of units")
-        units = ffn["W_1"]["height"]
-        shapes = {"W_1": (units, self.rows), "W_2": (self.rows, units), "W_3": (units, self.rows)}
-        given = {k: entries(ffn[k], shapes[k], f"{place} {k}") for k in shapes if ffn[k] is not None}
-        return heads, given, units
-    def matrices(self) -> Iterator[tuple[str, Entries, tuple[int, int]]]:
-        for i, (heads, ffn, units) in enumerate(self.distinct):
-            for j, head in enumerate(heads):
-                yield from ((f"layer.{i}.head.{j}.{k}", m, (self.rows, self.rows)) for k, m in head.items())
-            for k, m in ffn.items():
-                yield f"layer.{i}.ffn.{k}", m, ((self.rows, units) if k == "W_2" else (units, self.rows))
+    """program.json and weights.json, read."""
+    def __init__(self, files: dict[str, bytes]) -> None:
+        self.program, weights = (parse(files[name], name) for name in ("program.json", "weights.json"))
+        self.nodes, self.sizes, order = (self.program[k] for k in ("nodes", "sizes", "layers"))
+        self.rows, self.tokens, self.keys = (self.program[k] for k in ("rows", "tokens", "keys"))
+        for what, size in {**self.sizes, "rows": self.rows, "tokens": self.tokens, "keys": self.keys}.items():
+            need(type(size) is int and 0 < size < 10**6, f"program.json: {what} is {size!r}")
+        self.weights = {name: matrix(data, f"weights.json: {name}") for name, data in weights.items()}
+        self.distinct = {i: self.layer(i) for i in order}
+        self.layers = [self.distinct[i] for i in order]
+        used = sum(3 * len(heads) + len(units) for heads, units in self.distinct.values())
+        need(used == len(self.weights), "weights.json: a matrix that no layer has")
+        products = sum(node["op"] in ("matmul", "units") for node in self.nodes)
+        self.bits = 256 + max(3 * len(self.layers), products)  # of the prime: see the proof in the explanation
+    def layer(self, i: int) -> tuple[list[list[Matrix]], list[Matrix]]:
+        """The heads (W_V, W_K, W_Q) and the feed-forward matrices (W_1, W_2, with gates W_3) of a distinct layer."""
+        w, heads, square = self.weights, list[list[Matrix]](), (self.rows, self.rows)
+        while f"layer.{i}.head.{len(heads)}.W_V" in w:
+            heads.append([w[f"layer.{i}.head.{len(heads)}.{k}"] for k in ("W_V", "W_K", "W_Q")])
+        units = [w[f"layer.{i}.ffn.{k}"] for k in ("W_1", "W_2", "W_3") if f"layer.{i}.ffn.{k}" in w]
+        across = (units[0].shape[0], self.rows) if units else square
+        expected = [across, across[::-1], across][: 3 if self.program["units"] == "gate" else 2] if units else []
+        fits = [m.shape for m in units] == expected and all(m.shape == square for head in heads for m in head)
+        need(fits, f"weights.json: layer {i} has matrices of other shapes than a layer has")
+        return heads, units
 
 def check_floats(model: Model, data: bytes) -> str:
-    given, expected = tensors(data), list(model.matrices())
-    need(set(given) == {name for name, _, _ in expected}, "weights.safetensors: other tensors than model.json has")
-    for name, exact, shape in expected:
-        need(given[name].shape == shape, f"weights.safetensors: {name} has shape {given[name].shape}, expected {shape}")
-        seen = set(zip(*(axis.tolist() for axis in np.nonzero(given[name])), strict=True))
-        for at in sorted(seen | exact.keys()):
-            want, got = float(exact.get(at, 0)), float(given[name][at])
-            need(got == want, f"weights.safetensors: {name}[{at[0]}, {at[1]}] is {got!r}, the nearest float is {want!r}")
-    return "every entry is the float64 nearest to the exact one"
+    """The safetensors format: 8 bytes of header length, the header, then the numbers."""
+    first, stop = 8 + int.from_bytes(data[:8], "little"), 0
+    header = json.loads(data[8:first])
+    need(list(header) == list(model.weights), "weights.safetensors: other tensors than weights.json has")
+    for name, m in model.weights.items():
+        start, stop = stop, stop + 8 * prod(m.shape)
+        entry = {"dtype": "F64", "shape": list(m.shape), "data_offsets": [start, stop]}
+        need(header[name] == entry and len(data) >= first + stop, f"weights.safetensors: {name} is not described as {entry}")
+        got, want = np.frombuffer(data[first + start : first + stop], "<f8").reshape(m.shape), np.zeros(m.shape)
+        for at, value in m.entries.items():
+            want[at] = float(value)
+        for i, j in np.argwhere(~(got == want)):
+            raise Refused(f"weights.safetensors: {name}[{i}, {j}] is {got[i, j]!r}, the nearest float is {want[i, j]!r}")
+    need(len(data) == first + stop, "weights.safetensors: bytes that belong to no tensor")
+    return "compared entry by entry"
+
+# -- 2. Running ------------------------------------------------------------------------------------------------------------
+
+def full(shape: tuple[int, ...], value: int = 0) -> np.ndarray:
+    return np.full(shape, value, dtype=object)
+
+def identity(size: int) -> np.ndarray:
+    return np.eye(size, dtype=int).astype(object)
 
 class Field:
     """Arithmetic modulo a random prime; |a| of every new argument, up to sign, is a new random number."""
@@ -169,220 +152,291 @@ class Field:
     def of(self, value: Fraction) -> int:
         need(value.denominator % self.p, "a denominator is divisible by the prime: run again")
         return int(value.numerator * pow(value.denominator, -1, self.p) % self.p)
-    def full(self, shape: tuple[int, int], value: int = 0) -> np.ndarray:
-        return np.full(shape, value, dtype=object)
+    def random(self, shape: tuple[int, ...]) -> np.ndarray:
+        return np.vectorize(lambda _: secrets.randbelow(self.p), otypes=[object])(full(shape))
     def dot(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        return np.asarray(a.dot(b) % self.p) if a.shape[1] else self.full((a.shape[0], b.shape[1]))
+        return np.asarray(a.dot(b) % self.p)
+    def apply(self, matrix: Matrix, H: np.ndarray) -> np.ndarray:
+        out = full((matrix.shape[0], H.shape[1]))
+        for (i, j), value in matrix.entries.items():
+            out[i] = (out[i] + self.of(value) * H[j]) % self.p
+        return out
     def relu(self, a: np.ndarray) -> np.ndarray:
         half, out = pow(2, -1, self.p), np.empty_like(a)
         for at, x in np.ndenumerate(a):
-            key = min(x, self.p - x) if x else 0
-            if key not in self.absolute:
-                self.absolute[key] = secrets.randbelow(self.p)
-            out[at] = (x + self.absolute[key]) * half % self.p
+            out[at] = (x + self.absolute.setdefault(min(x, -x % self.p), secrets.randbelow(self.p))) * half % self.p
         return out
-    def apply(self, matrix: Entries, H: np.ndarray, rows: int) -> np.ndarray:
-        out = self.full((rows, H.shape[1]))
-        for (i, j), value in matrix.items():
-            out[i] = (out[i] + self.of(value) * H[j]) % self.p
-        return out
-    def activate(self, kind: str, z: np.ndarray, gate: np.ndarray | None) -> np.ndarray:
-        return z * (self.relu(z) if gate is None else gate) % self.p if kind != "relu" else self.relu(z)
+    def feed_forward(self, kind: str, units: list[Matrix], H: np.ndarray) -> np.ndarray:
+        """W_2 g(W_1 H) with g(z) = relu(z), its square, or z times the gate W_3 H."""
+        z = self.apply(units[0], H)
+        inside = {"relu": lambda: self.relu(z), "relu2": lambda: z * self.relu(z), "gate": lambda: z * self.apply(units[2], H)}
+        return self.apply(units[1], inside[kind]() % self.p)
 
-def layers(model: Model, field: Field, H: np.ndarray) -> Iterator[np.ndarray]:
-    """The residual stream after every layer."""
-    n, kind = model.keys, model.arch["attention"]
-    for heads, ffn, units in model.layers:
-        total = H
-        for head in heads:
-            V, K, Q = (field.apply(head[k], H, model.rows) for k in ("W_V", "W_K", "W_Q"))
-            scores, scale = field.dot(K[:, :n].T, Q), model.scale
-            if kind == "softmax":
-                if scores.any() or model.arch["causal"]:
-                    raise Unchecked("softmax of scores that are not 0")
-                scores, scale = field.full(scores.shape, 1), scale / n
-            scores = field.relu(scores) if kind == "relu" else scores
-            scores = np.triu(scores) if model.arch["causal"] else scores
-            total = (total + field.of(scale) * field.dot(V[:, :n], scores)) % field.p
-        if ffn:
-            gate = field.apply(ffn["W_3"], total, units) if "W_3" in ffn else None
-            inside = field.activate(model.arch["ffn"], field.apply(ffn["W_1"], total, units), gate)
-            total = (total + field.apply(ffn["W_2"], inside, model.rows)) % field.p
-        H = total
-        yield H
+def run_layers(model: Model, field: Field, H: np.ndarray) -> Iterator[dict[str, np.ndarray]]:
+    """The residual stream in every layer: after its heads, H + s Σ W_V H f((W_K H)ᵀ W_Q H), and after its units."""
+    n, causal, scale = model.keys, model.program["causal"], field.of(number(model.program["scale"]))
+    def softmax(scores: np.ndarray) -> np.ndarray:
+        if scores.any() or causal:
+            raise Unchecked("softmax of scores that are not 0")
+        return full(scores.shape, field.of(Fraction(1, n)))
+    weigh = {"linear": lambda scores: scores, "relu": field.relu, "softmax": softmax}[model.program["attention"]]
+    for heads, units in model.layers:
+        attended = H
+        for W_V, W_K, W_Q in heads:
+            V, K, Q = (field.apply(W, H) for W in (W_V, W_K, W_Q))
+            scores = weigh(field.dot(K[:, :n].T, Q))
+            attended = (attended + scale * field.dot(V[:, :n], np.triu(scores) if causal else scores)) % field.p
+        H = (attended + field.feed_forward(model.program["units"], units, attended)) % field.p if units else attended
+        yield {"heads": attended, "units": H}
 
-def program(model: Model, field: Field) -> tuple[list[Any], list[int]]:
-    """The value of every node at a random point (None where it has none here), and its degree."""
-    values: list[Any] = []
-    degrees: list[int] = []
-    symmetric = {f["node"] for f in model.graph["facts"] if f["kind"] in ("symmetric", "spectrum", "interval", "interval or 0")}
-    for index, node in enumerate(model.graph["nodes"]):
-        op, shape = node["op"], (model.size(node["shape"][0]), model.size(node["shape"][1]))
-        need(all(type(a) is int and 0 <= a < index for a in node["args"]), f"program node {index}: reads a later node")
-        a, d = [values[i] for i in node["args"]], [degrees[i] for i in node["args"]]
-        attr: Any = next(iter(node["attr"].values())) if node["attr"] else None
-        value: Any = None
-        if op == "input":
-            value = np.vectorize(lambda _: secrets.randbelow(field.p), otypes=[object])(field.full(shape))
-            value = np.triu(value) + np.triu(value, 1).T if index in symmetric and shape[0] == shape[1] else value
-        elif op == "constant":
-            numbers: list[Any] = [field.of(number(str(x))) for x in attr["entries"]]
-            value = np.array(numbers, dtype=object).reshape(shape)
-        elif op in ("zeros", "ones", "eye"):
-            value = np.eye(shape[0], dtype=int).astype(object) if op == "eye" else field.full(shape, int(op == "ones"))
-        elif all(x is not None for x in a):
-            value = operation(op, a, attr, shape, field)
-        need(value is None or value.shape == shape, f"program node {index} ({op}): its value is not of its shape")
-        values.append(value)
-        product = op in ("matmul", "hadamard", "rowscale")
-        plain = sum(d) if product else max(d, default=0)
-        degrees.append(1 if op == "input" else 2 * max(d) + 1 if op == "units" else plain)
-    return values, degrees
+def size_of(dim: str | int, sizes: dict[str, int]) -> int:
+    """The size of a dimension such as "n", 3 or "n+m"."""
+    return dim if isinstance(dim, int) else sum(int(part) if part.isdigit() else sizes[part] for part in dim.split("+"))
 
-def operation(op: str, a: list[Any], attr: Any, shape: tuple[int, int], field: Field) -> Any:
-    simple: dict[str, Callable[[], Any]] = {
+def run_program(model: Model, wanted: set[int], field: Field, sizes: dict[str, int], given: Any = ()) -> dict[int, Any]:
+    """The values of the wanted nodes, and of those that they need, at these sizes and a random point beside what is given."""
+    values, needed = dict(given), set(wanted)
+    for i in reversed(range(len(model.nodes))):
+        needed |= set(model.nodes[i]["args"]) if i in needed - set(values) else set()
+    for i in sorted(needed - set(values)):
+        node, shape = model.nodes[i], tuple(size_of(dim, sizes) for dim in model.nodes[i]["shape"])
+        values[i] = operation(node, [values[arg] for arg in node["args"]], shape, field)
+        need(values[i].shape == shape, f"program.json: node {i} ({node['op']}) is not of its shape")
+    return values
+
+def operation(node: Any, a: list[np.ndarray], shape: tuple[int, ...], field: Field) -> np.ndarray:
+    def point() -> np.ndarray:
+        value = field.random(shape)
+        return np.triu(value) + np.triu(value, 1).T if node["symmetric"] else value
+    def units() -> np.ndarray:  # entry by entry: a column for each, the arguments are rows, and then a row of ones
+        H = np.stack([*(np.broadcast_to(x, shape).ravel() for x in a), full((prod(shape),), 1)])
+        return field.feed_forward(node["kind"], [matrix(node[k], k) for k in ("W_1", "W_2", "W_3") if k in node], H).reshape(shape)
+    known: dict[str, Callable[[], np.ndarray]] = {
+        "input": point,
+        "units": units,
+        "constant": lambda: field.apply(matrix(node["value"], "a constant"), identity(shape[1])),
+        "zeros": lambda: full(shape),
+        "ones": lambda: full(shape, 1),
+        "eye": lambda: identity(shape[0]),
         "add": lambda: (a[0] + a[1]) % field.p,
-        "scale": lambda: field.of(number(attr)) * a[0] % field.p,
+        "scale": lambda: field.of(number(node["factor"])) * a[0] % field.p,
         "transpose": lambda: a[0].T,
         "matmul": lambda: field.dot(a[0], a[1]),
-        "spread": lambda: np.eye(shape[0], dtype=int).astype(object) * a[0][0, 0],
+        "spread": lambda: identity(shape[0]) * a[0][0, 0],
         "vstack": lambda: np.concatenate(a),
         "top": lambda: a[0][: shape[0]],
         "bottom": lambda: a[0][len(a[0]) - shape[0] :],
-        **dict.fromkeys(("hadamard", "rowscale"), lambda: a[0] * a[1] % field.p),
-        "diag": lambda: np.diag(a[0][:, 0]),
     }
-    if op != "units":
-        return simple[op]() if op in simple else None
-    total = field.full(shape)
-    for unit in attr["units"]:
-        z, gate = field.full(shape, field.of(number(unit["bias"]))), field.full(shape)
-        for c, x in zip(unit["coefficients"], a, strict=True):
-            z = (z + field.of(number(c)) * x) % field.p
-        for c, x in zip(unit["gate"], a, strict=False):
-            gate = (gate + field.of(number(c)) * x) % field.p
-        found = field.activate(attr["kind"], z, gate if attr["kind"] == "gate" else None)
-        total = (total + field.of(number(unit["weight"])) * found) % field.p
-    return total
+    return known[node["op"]]()
 
-def encode(model: Model, field: Field, values: list[Any]) -> np.ndarray:
-    """H_0: leaves of the program in their rows; a value that is computed is refused."""
-    H, nodes = field.full((model.rows, model.tokens)), model.graph["nodes"]
-    for p in model.artifact["encoding"]:
-        place, kind = f"encoding of {p['name']}", p["kind"]
-        value = np.eye(p["height"], dtype=int).astype(object)
-        if kind == "zeros":
-            continue
-        if kind != "eye":
-            need(0 <= p["node"] < len(nodes), f"{place}: no such node")
-            node = nodes[p["node"]]
-            below = [nodes[i] for i in node["args"]]
-            below += [nodes[i] for b in below if b["op"] == "transpose" for i in b["args"]]
-            leaf = kind in ("input", "constant", "ones", "spread", "vstack") and node["op"] == kind
-            leaf = leaf and all(b["op"] in ("input", "zeros", "transpose") for b in below)
-            need(leaf, f"{place}: it is computed ({node['op']})")
-            value = values[p["node"]].T if p["flipped"] else values[p["node"]]
-        rows, cols = slice(p["row"], p["row"] + p["height"]), slice(0, p["width"])
-        fits = p["row"] >= 0 and H[rows, cols].shape == value.shape
-        need(fits, f"{place}: rows {p['row']}… are no place for a value of shape {value.shape}")
-        H[rows, cols] = value
-    return H
+# -- 3. Identity -----------------------------------------------------------------------------------------------------------
+
+def stored(place: Any, H: np.ndarray) -> np.ndarray:
+    """The part of the stream that a place names, as it is read."""
+    (height, width), row, token = place["shape"], place["row"], place["token"]
+    part = H[row : row + height, token : token + width]
+    need(min(row, token) >= 0 and part.shape == (height, width), f"{place['name']}: rows {row}… are outside the stream")
+    return part.T if place["flipped"] else part
 
 def check_identity(model: Model) -> str:
-    # degree: times 3 (attention) and 2 (products of units) a layer; numbers: at most degree times the bits of all weights
-    nodes, products = model.graph["nodes"], model.arch["ffn"] in ("relu2", "gate")
-    degree = max(3 ** len(model.layers) * (1 + products) ** len(model.layers), *program(model, Field(61))[1])
-    numbers = sum(v.numerator.bit_length() + v.denominator.bit_length() for _, m, _ in model.matrices() for v in m.values())
-    texts = 4 * sum(len(json.dumps(node["attr"])) + 16 for node in nodes)
-    sizes = sum(model.size(node["shape"][0]) * model.size(node["shape"][1]) for node in nodes)
-    relus = model.tokens * sum(u + len(h) * model.tokens for h, _, u in model.layers) + texts * sizes
-    bits = (degree * (numbers + texts + 64 * model.rows * model.tokens) * (relus + 4) ** 2).bit_length() + _SAFETY + 16
-    if bits > _LIMIT:
-        raise Unchecked(f"a degree of {degree.bit_length()} bits needs too large a prime")
-    field = Field(bits)
-    values, _ = program(model, field)
-    H = [encode(model, field, values)]
-    H += layers(model, field, H[0])
-    outputs = {o["name"]: o["node"] for o in model.graph["outputs"]}
-    placed = {p["name"]: p for p in model.artifact["decoding"]}
-    need(outputs and set(outputs) == set(placed), f"decoding: reads {sorted(placed)}, the program returns {sorted(outputs)}")
-    for name, node in outputs.items():
-        p, want = placed[name], values[node]
-        if want is None:
-            raise Unchecked(f"output {name}: the program's graph has an operation that is not algebraic")
-        need(min(p["row"], p["token"]) >= 0, f"output {name}: read outside the stream")
-        got = H[-1][p["row"] : p["row"] + p["height"], p["token"] : p["token"] + p["width"]]
-        got = (-1 if p["negated"] else 1) * (got.T if p["flipped"] else got) % field.p
-        need(got.shape == want.shape, f"output {name}: shape {got.shape}, expected {want.shape}")
+    program, field = model.program, Field(model.bits)
+    outputs, labels, encoding = program["outputs"], program["labels"], program["encoding"]
+    values = run_program(model, {place["node"] for place in (*outputs, *labels, *encoding)}, field, model.sizes)
+    leaves = {0, 1}.union(*(v.ravel() for i, v in values.items() if model.nodes[i]["op"] in ("input", "constant")))
+    H = full((model.rows, model.tokens))
+    for place in encoding:
+        value = values[place["node"]]
+        fits = leaves.issuperset(value.ravel()) and stored(place, H).shape == value.shape
+        need(fits, f"encoding of {place['name']}: it is computed, or not of its shape")
+        stored(place, H)[:] = value
+    stream = dict(enumerate([{"heads": H, "units": H}, *run_layers(model, field, H)]))
+    last = {"layer": len(model.layers), "after": "units"}
+    need(outputs and len({o["name"] for o in outputs}) == len(outputs), "outputs: none, or two of one name")
+    for place in (*labels, *({**o, **last} for o in outputs)):
+        got, want = stored(place, stream[place["layer"]][place["after"]]), values[place["node"]]
+        got = -got % field.p if place["negated"] else got
+        where = f"layer {place['layer']}, rows {place['row']}…: {place['name']}"
+        need(got.shape == want.shape, f"{where} has shape {want.shape}, there is {got.shape}")
         for i, j in np.argwhere(got != want):
-            raise Refused(f"output {name}[{i}, {j}]: the weights and the program differ")
-    for hint in model.artifact["hints"]:
-        if hint["node"] is not None and values[hint["node"]] is not None:
-            want = values[hint["node"]].T if hint["flipped"] else values[hint["node"]]
-            part = H[hint["boundary"]][hint["row"] : hint["row"] + len(want), : want.shape[1]]
-            same = part.shape == want.shape and (part == want).all()
-            need(same, f"layer {hint['boundary']}, rows {hint['row']}…: labelled {hint['name']}, but they hold something else")
-    given = [str(f["node"]) for f in model.graph["facts"] if nodes[f["node"]]["op"] == "input"]
-    at = ", ".join(f"{k} = {v}" for k, v in model.sizes.items())
-    note = f"; assumes what the program states of inputs {', '.join(given)}" if given else ""
-    return f"at {at}, random point modulo a random prime of {bits + 1} bits, wrong with probability below 2^-{_SAFETY}{note}"
+            raise Refused(f"{where}[{i}, {j}] is not what the weights compute")
+    return f"at a random point modulo a random prime of {field.p.bit_length()} bits; wrong with probability below 2^-80"
 
-def formula(text: str, names: dict[str, Fraction]) -> Fraction:  # nothing is executed
-    def value(node: ast.expr) -> Fraction:
-        if isinstance(node, ast.Constant) and type(node.value) is int:
-            return Fraction(node.value)
-        if isinstance(node, ast.Name) and node.id in names:
-            return names[node.id]
-        if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Add, ast.Sub, ast.Mult)):
-            a, b = value(node.left), value(node.right)
-            return a + b if isinstance(node.op, ast.Add) else a - b if isinstance(node.op, ast.Sub) else a * b
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Max":
-            return max(value(arg) for arg in node.args)
-        raise Unchecked(f"formula {text!r}")
-    return value(ast.parse(text, mode="eval").body)
+# -- 4. Figures ------------------------------------------------------------------------------------------------------------
 
-def check_sizes(model: Model) -> str:
-    found = {"depth": len(model.layers), "heads": max((len(h) for h, _, _ in model.layers), default=0), "rows": model.rows}
-    if (bounds := model.data["bounds"]) is None:
-        return ", ".join(f"{k} {v}" for k, v in found.items())
-    names = {k: Fraction(v) for k, v in model.sizes.items()}
-    names |= {k: number(v) for k, v in model.data["constants"].items() if v.replace("/", "").isdigit()}
-    found["width"] = max((u for _, _, u in model.layers), default=0)
-    for key, text in zip(("depth", "heads", "rows", "width"), (*bounds["formulas"], bounds["width_formula"]), strict=True):
-        if text is not None and bounds[key] is not None:
-            want = formula(text, names)
-            need(want == bounds[key], f"bound of {key}: {text} is {want}, the file says {bounds[key]}")
-            need(found[key] <= bounds[key], f"{key}: {found[key]} is above {text} = {bounds[key]}")
-    return ", ".join(f"{k} {v}" for k, v in found.items())
+def check_figure(model: Model, what: str, value: Any, bound: int) -> str:
+    layers = model.distinct.values()
+    found = {"layers": [len(model.layers)], "rows": [model.rows], "heads": [len(heads) for heads, _ in layers]}
+    found["units"] = [units[0].shape[0] for _, units in layers if units]
+    need(value == bound, f"{what}: the formula gives {value}, the claim says {bound}")
+    need(max(found[what], default=0) <= bound, f"{what}: the weights have {max(found[what])}")
+    return f"the weights have {max(found[what], default=0)}"
+
+# -- 5. Residuals ----------------------------------------------------------------------------------------------------------
+
+TARGETS = {
+    "inverse": "‖I − SX‖₂ ≤ {tol} for every S ≥ 0 with its nonzero eigenvalues in [{from}, {to}], where {name} is X times what is given",
+    "inverse_sqrt": "‖I − S^½ X‖₂ ≤ {tol} for every S with the roots of its eigenvalues in [{from}, {to}], where {name} is X",
+    "sign": "{name} has eigenvalues within {tol} of their signs for every symmetric S with their absolute values in [{from}, {to}]",
+    "polar": "{name} has singular values within {tol} of 1 for every A with its singular values in [{from}, {to}]",
+}
+POLYNOMIAL = {"add", "scale", "transpose", "matmul", "eye", "zeros", "top", "bottom", "vstack"}
+
+def image(polynomial: list[Fraction], a: Fraction, b: Fraction, halvings: int = 40) -> tuple[Fraction, Fraction]:
+    """Bounds of a polynomial (constant first) on [a, b]: it is between its Bernstein coefficients there."""
+    n = len(polynomial) - 1
+    shifted = [(b - a) ** i * sum(comb(j, i) * polynomial[j] * a ** (j - i) for j in range(i, n + 1)) for i in range(n + 1)]
+    bernstein = [sum(shifted[i] * Fraction(comb(k, i), comb(n, i)) for i in range(k + 1)) for k in range(n + 1)]
+    if halvings == 0 or bernstein in (sorted(bernstein), sorted(bernstein, reverse=True)):  # monotone: the ends are exact
+        return min(bernstein), max(bernstein)
+    parts = [image(polynomial, *part, halvings - 1) for part in ((a, (a + b) / 2), ((a + b) / 2, b))]
+    return min(low for low, _ in parts), max(high for _, high in parts)
+
+def check_residual(model: Model, claim: Any) -> str:
+    """With numbers for matrices the solution times σ^power is 1 − r, and r, a chain of polynomials, stays within tol.
+
+    The solution is a sum of products, linear in each right-hand side: it is for matrices what it is for numbers where all
+    matrices in it commute (S), or their shapes leave one order of them only (A and Aᵀ). `given`: node, factor, power of σ.
+    """
+    field, given = Field(model.bits), claim["given"]
+    roots = [model.nodes[node] for node, _, power in given if power == 1]
+    need(all(root.get("symmetric") or root["shape"][0] != root["shape"][1] for root in roots), "A is square: products have several orders")
+    right = [secrets.randbelow(field.p) if power == 0 else 1 for _, _, power in given]
+    def solution(sigma: int) -> int:
+        put = {i: field.of(1 / number(c)) * pow(sigma, k, field.p) * x % field.p for (i, c, k), x in zip(given, right, strict=True)}
+        numbers = {i: full((1, 1), value) for i, value in put.items()}
+        values = run_program(model, {claim["solution"]}, field, dict.fromkeys(model.sizes, 1), numbers)
+        need(all(model.nodes[i]["op"] in POLYNOMIAL for i in values if i not in put), "the solution is no sum of products")
+        return int(values[claim["solution"]][0, 0])
+    sigma = secrets.randbelow(field.p)
+    r, (low, high) = pow(sigma, claim["variable"], field.p), (number(claim[end]) for end in ("from", "to"))
+    need(low <= high, "the interval is empty")
+    for polynomial in ([number(c) for c in p] for p in claim["chain"]):
+        r = sum(field.of(c) * pow(r, k, field.p) for k, c in enumerate(polynomial)) % field.p
+        low, high = image(polynomial, low, high)
+        low, high = Fraction(low * 2**200 // 1, 2**200), Fraction(-(-high * 2**200 // 1), 2**200)  # outward, with fewer digits
+    same = (solution(sigma) * pow(sigma, claim["power"], field.p) - (1 - r) * prod(right)) % field.p == 0
+    need(same, "the program does not have the residual that the chain of polynomials gives")
+    odd = claim["target"] not in ("sign", "polar") or (solution(sigma) + solution(-sigma)) % field.p == 0
+    need(odd, "the solution is no odd function of the matrix")
+    need(max(-low, high) <= number(claim["tol"]), f"the residual may be {float(max(-low, high)):.6g}")
+    return f"it stays within {float(max(-low, high)):.3g}"
+
+# -- 6. Fits ---------------------------------------------------------------------------------------------------------------
+
+z, y = sympy.symbols("z y", real=True)
+FAR = Fraction(2**20)
+INTERVALS = {name: getattr(iv, name) for name in ("exp", "log", "sqrt", "sin", "cos", "mpf", "pi", "e")}
+
+def exact(a: Fraction, b: Fraction | None = None) -> Any:
+    """The interval from a to b, rounded outward."""
+    low, high = (iv.mpf(x.numerator) / x.denominator for x in (a, a if b is None else b))
+    return iv.mpf([low.a, high.b])
+
+def in_intervals(f: Any) -> Callable[[Any], Any]:
+    """f(z) in interval arithmetic; everything where it is not defined."""
+    need(all(call.func.__name__ in INTERVALS for call in f.atoms(sympy.core.function.Application)), f"no intervals for {f}")
+    run = sympy.lambdify(z, f, [INTERVALS, "mpmath"])
+    def enclose(x: Any) -> Any:
+        try:
+            return iv.mpf(run(x))
+        except (iv.ComplexResult, ZeroDivisionError):
+            return iv.mpf(["-inf", "inf"])
+    return enclose
+
+def near(f: Any, units: list[tuple[Fraction, ...]], lo: Fraction | None, hi: Fraction | None, bound: Fraction) -> None:
+    """Refuses unless |Σ weight · relu(slope z + bias) − f(z)| ≤ bound for lo ≤ z ≤ hi, where None is no end.
+
+    Where the sum is a line: by g(m) + g′(m)(z − m) + ½ g″(z − m)² for the difference g, or by an enclosure of g itself.
+    """
+    def fitted(x: Fraction) -> Fraction:
+        return sum((w * max(a * x + b, Fraction(0)) for a, b, w in units), Fraction(0))
+    value, slope, curve = (in_intervals(f.diff(z, k)) for k in range(3))
+    corners, limit = {-b / a for a, b, _ in units if a}, exact(bound)
+    for end, sign in ((lo, -1), (hi, 1)):
+        if end is None:
+            settled = max(map(abs, corners), default=0) < FAR and not sum(w * a for a, _, w in units if a * sign > 0)
+            tail = abs(value(sign * iv.mpf([2**20, "inf"])) - exact(fitted(sign * FAR)))
+            need(settled and tail <= limit, "the units do not settle where the function does")
+    lo, hi = -FAR if lo is None else lo, FAR if hi is None else hi
+    need(lo < hi, "the domain is empty")
+    knots = sorted({lo, hi, *(c for c in corners if lo < c < hi)})
+    todo = [(a, b, fitted(a), (fitted(b) - fitted(a)) / (b - a)) for a, b in pairwise(knots)]
+    while todo:
+        a, b, level, steep = todo.pop()
+        m, r, whole = (a + b) / 2, exact((b - a) / 2), exact(a, b)
+        at, line = exact(m), exact(level + steep * (m - a))
+        by_taylor = abs(value(at) - line) + abs(slope(at) - exact(steep)) * r + abs(curve(whole)) * r**2 / 2
+        if not (by_taylor <= limit or abs(value(whole) - line - exact(-abs(steep), abs(steep)) * r) <= limit):
+            need(b - a > Fraction(1, 2**70), f"not within the bound at z = {float(m):.6g}")
+            todo += [(a, m, level, steep), (m, b, level + steep * (m - a), steep)]
+
+def check_fit(node: Any, fit: Any) -> str:
+    """Along z for each of the few values of y; or z y = (s² − s'²)/(4c) for s = z + c y and s' = z − c y."""
+    f, bound, none = formula(fit["function"], {"z": z, "y": y}), number(fit["bound"]), Fraction(0)
+    W_1, W_2 = (matrix(node[k], k).entries for k in ("W_1", "W_2"))
+    lo, hi = (None if end is None else number(end) for end in fit["z"])
+    ends, rows = range(len(node["args"]) + 1), range(node["W_1"]["shape"][0])
+    units = [(*(W_1.get((u, j), none) for j in ends), W_2.get((0, u), none)) for u in rows]  # slopes, bias, weight
+    need(node["kind"] == "relu", "no ReLU units")
+    if "values" in fit:
+        for value in map(number, fit["values"]):
+            near(f.subs(y, sympy.Rational(value)), [(u[0], u[-2] + value * sum(u[1:-2]), u[-1]) for u in units], lo, hi, bound)
+        return "every linear piece enclosed"
+    directions = {u[1] / u[0] for u in units if u[0]}
+    fits = f == z * y and len(directions) == 2 and not sum(directions) and all(u[0] or not u[1] for u in units)
+    need(fits, "not a product by units along z + c y and z − c y")
+    for c in directions:
+        along = [(u[0], u[2], u[3] if u[0] else u[3] / 2) for u in units if not u[0] or u[1] / u[0] == c]
+        low, high = sorted(c * number(end) for end in fit["y"])
+        near(z**2 / (4 * sympy.Rational(c)), along, lo + low, hi + high, bound / 2)
+    return "two squares, every linear piece enclosed"
+
+# -- 7. Claims -------------------------------------------------------------------------------------------------------------
+
+def claims(model: Model, files: dict[str, bytes]) -> Iterator[tuple[str, str, Callable[[], str]]]:
+    """(name, statement, what decides it) of all that the files claim."""
+    program, sizes = model.program, {**model.program["parameters"], **model.sizes}
+    at, names = ", ".join(f"{name} = {size}" for name, size in sizes.items()), ", ".join(o["name"] for o in program["outputs"])
+    given = "".join(f", given {n['name']} symmetric" for n in model.nodes if n["op"] == "input" and n["symmetric"])
+    kind = f"{program['attention']} attention and {program['units']} units"
+    yield "floats", "the float64 weights are nearest to the exact ones", lambda: check_floats(model, files["weights.safetensors"])
+    same = f"layers of {kind} compute {names} of {program['name']}, as polynomials in its inputs, at {at}{given}"
+    yield "identity", same, lambda: check_identity(model)
+    for figure in program["figures"]:
+        what, bound, source = (figure[k] for k in ("what", "bound", "source"))
+        text, value = (formula(figure["formula"], names) for names in ({k: sympy.Symbol(k) for k in sizes}, sizes))
+        yield what, f"at most {text} = {bound} ({source})", lambda w=what, v=value, b=bound: check_figure(model, w, v, b)
+    for claim in program["residuals"]:
+        yield "residual", TARGETS[claim["target"]].format(**claim), lambda claim=claim: check_residual(model, claim)
+    for i, node in enumerate(model.nodes):
+        if fit := node.get("fit"):
+            domain = "; ".join(f"{k.replace('values', 'y')} in {', '.join(map(str, fit[k]))}" for k in ("z", "y", "values") if k in fit)
+            text = f"units of node {i} are within {fit['bound']} of {formula(fit['function'], {'z': z, 'y': y})}: {domain}"
+            yield "fit", text, lambda node=node, fit=fit: check_fit(node, fit)
 
 def check(folder: Path) -> list[tuple[str, str, str]]:
     """(claim, HOLDS | REFUSED | UNCHECKED, detail) for every claim of the folder."""
     out: list[tuple[str, str, str]] = []
-    def attempt(name: str, run: Callable[[], Any]) -> Any:
+    def attempt(name: str, statement: str, decide: Callable[[], Any]) -> Any:
         try:
-            out.append((name, "HOLDS", found if isinstance(found := run(), str) else ""))
+            found = decide()
+            out.append((name, "HOLDS", f"{statement}: {found}" if isinstance(found, str) else statement))
             return found
-        except Unchecked as reason:
-            out.append((name, "UNCHECKED", str(reason)))
-        except Refused as reason:
-            out.append((name, "REFUSED", str(reason)))
+        except (Refused, Unchecked) as reason:
+            out.append((name, type(reason).__name__.upper(), f"{statement}: {reason}"))
         except Exception as error:  # a hostile file can be wrong in any way; it is refused, whatever the way
-            out.append((name, "REFUSED", f"the file is malformed: {type(error).__name__} {error}"))
+            out.append((name, "REFUSED", f"{statement}: the file is malformed: {type(error).__name__} {error}"))
         return None
-    def rest(certificate: Any) -> str:
-        derived = {"hashes", "format", "floats", "identity", "sizes"}
-        need(set(certificate["claims"]) >= derived, "certificate.json: a claim is missing")
-        others = set(certificate["claims"]) - derived
-        if others or model.artifact["lowered"] is not None or model.graph["residuals"] or model.data["theory"] is not None:
-            raise Unchecked(f"not re-derived here: {', '.join(sorted(others | {'errors'}))} (of approximations and iterations)")
-        return "no others"
-    files = attempt("hashes", lambda: read_files(folder))
-    model: Any = attempt("format", lambda: Model(parse(files["model.json"], "model.json"))) if files else None
-    if model is not None:
-        attempt("floats", lambda: check_floats(model, files["weights.safetensors"]))
-        attempt("identity", lambda: check_identity(model))
-        attempt("sizes", lambda: check_sizes(model))
-        attempt("claims", lambda: rest(parse(files["certificate.json"], "certificate.json")))
+    def stated() -> Any:
+        found, given = list(claims(model, files)), parse(files["certificate.json"], "certificate.json")["claims"]
+        ours = [{"name": name, "statement": statement} for name, statement, _ in found]
+        for k in range(max(len(ours), len(given))):
+            need(ours[k : k + 1] == given[k : k + 1], f"claim {k + 1}: {given[k : k + 1]} instead of {ours[k : k + 1]}")
+        return found
+    files: Any = attempt("hashes", "every file has the SHA-256 of the manifest", lambda: read_files(folder))
+    model: Any = files and attempt("format", "the files describe layers", lambda: Model(files))
+    for claim in (model and attempt("claims", "certificate.json states what the other files claim", stated)) or []:
+        attempt(*claim)
     return out
 
 def main(arguments: list[str]) -> int:
