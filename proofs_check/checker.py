@@ -1,10 +1,8 @@
 """A small independent checker of saved models: `python -m headwright.proofs_check.checker DIR`, or this file copied elsewhere.
 
 It imports numpy, sympy (with its mpmath) and the standard library, nothing of headwright, and decides from the files alone:
-
-    program.json       the program's normal form, the kind of layers, and where things stand in the residual stream
-    weights.json       the exact weights            weights.safetensors   the same in float64
-    certificate.json   the claims in words          manifest.json         the SHA-256 of every file
+program.json (the program's normal form, the kind of layers, what stands where), weights.json (exact), weights.safetensors
+(float64), certificate.json (the claims in words), manifest.json (the SHA-256 of every file).
 
     1. Reading     files, numbers, formulas (nothing is executed), weights
     2. Running     the layers and the program, in arithmetic modulo a random prime
@@ -17,18 +15,16 @@ It imports numpy, sympy (with its mpmath) and the standard library, nothing of h
 What is trusted, and the proof of the probability: docs/explanation/what-the-checker-trusts.md.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import secrets
 import sys
 from collections.abc import Callable, Iterator
 from fractions import Fraction
-from itertools import pairwise
 from math import comb, prod
 from pathlib import Path
-from typing import Any, NamedTuple
+from types import SimpleNamespace as Matrix  # of a shape and the nonzero entries, {(row, column): Fraction}
+from typing import Any
 
 import numpy as np
 import sympy
@@ -38,21 +34,17 @@ FILES = ("program.json", "weights.json", "weights.safetensors", "certificate.jso
 
 class Refused(Exception):
     """A claim that does not hold; the message names the place."""
-
 class Unchecked(Exception):
     """A claim that this program does not decide."""
-
 def need(condition: Any, place: str) -> None:
     if not condition:
         raise Refused(place)
 
 # -- 1. Reading ------------------------------------------------------------------------------------------------------------
-
 def dump(data: Any) -> bytes:
     return (json.dumps(data, ensure_ascii=False, indent=1) + "\n").encode()
-
 def parse(data: bytes, name: str) -> Any:
-    """JSON in the one form that `dump` gives it: no key twice, nothing that two readers take differently."""
+    """JSON in the one form that `dump` gives it, so that no two readers take it differently."""
     found = json.loads(data)
     need(dump(found) == data, f"{name}: not in the form that it is written in")
     return found
@@ -78,17 +70,12 @@ def formula(tree: Any, names: dict[str, Any]) -> Any:
         return CALLS[tree[0]](*(formula(part, names) for part in tree[1:]))
     return names[tree] if tree in names else sympy.Rational(number(tree))
 
-class Matrix(NamedTuple):
-    """The nonzero entries of a matrix."""
-    shape: tuple[int, int]
-    entries: dict[tuple[int, int], Fraction]
-
 def matrix(data: Any, place: str) -> Matrix:
     rows, columns = data["shape"]
     entries = {(i, j): number(text) for i, j, text in data["entries"]}
     inside = all(type(i) is type(j) is int and 0 <= i < rows and 0 <= j < columns for i, j in entries)
     need(inside and len(entries) == len(data["entries"]), f"{place}: an entry is outside, or given twice")
-    return Matrix((rows, columns), entries)
+    return Matrix(shape=(rows, columns), entries=entries)
 
 class Model:
     """program.json and weights.json, read."""
@@ -98,6 +85,7 @@ class Model:
         self.rows, self.tokens, self.keys = (self.program[k] for k in ("rows", "tokens", "keys"))
         for what, size in {**self.sizes, "rows": self.rows, "tokens": self.tokens, "keys": self.keys}.items():
             need(type(size) is int and 0 < size < 10**6, f"program.json: {what} is {size!r}")
+        self.shapes = [tuple(self.size(dim) for dim in node["shape"]) for node in self.nodes]
         self.weights = {name: matrix(data, f"weights.json: {name}") for name, data in weights.items()}
         self.distinct = {i: self.layer(i) for i in order}
         self.layers = [self.distinct[i] for i in order]
@@ -105,6 +93,9 @@ class Model:
         need(used == len(self.weights), "weights.json: a matrix that no layer has")
         products = sum(node["op"] in ("matmul", "units") for node in self.nodes)
         self.bits = 256 + max(3 * len(self.layers), products)  # of the prime: see the proof in the explanation
+    def size(self, dim: str | int) -> int:
+        """Of a dimension such as "n", 3 or "n+m"."""
+        return dim if isinstance(dim, int) else sum(int(d) if d.isdigit() else self.sizes[d] for d in dim.split("+"))
     def layer(self, i: int) -> tuple[list[list[Matrix]], list[Matrix]]:
         """The heads (W_V, W_K, W_Q) and the feed-forward matrices (W_1, W_2, with gates W_3) of a distinct layer."""
         w, heads, square = self.weights, list[list[Matrix]](), (self.rows, self.rows)
@@ -119,28 +110,27 @@ class Model:
 
 def check_floats(model: Model, data: bytes) -> str:
     """The safetensors format: 8 bytes of header length, the header, then the numbers."""
-    first, stop = 8 + int.from_bytes(data[:8], "little"), 0
-    header = json.loads(data[8:first])
-    need(list(header) == list(model.weights), "weights.safetensors: other tensors than weights.json has")
+    first, start = 8 + int.from_bytes(data[:8], "little"), 0
+    header, floats = json.loads(data[8:first]), np.frombuffer(data[first:], "<f8")
     for name, m in model.weights.items():
-        start, stop = stop, stop + 8 * prod(m.shape)
-        entry = {"dtype": "F64", "shape": list(m.shape), "data_offsets": [start, stop]}
-        need(header[name] == entry and len(data) >= first + stop, f"weights.safetensors: {name} is not described as {entry}")
-        got, want = np.frombuffer(data[first + start : first + stop], "<f8").reshape(m.shape), np.zeros(m.shape)
+        stop, want = start + prod(m.shape), np.zeros(m.shape)
+        entry = {"dtype": "F64", "shape": list(m.shape), "data_offsets": [8 * start, 8 * stop]}
+        need(header.pop(name) == entry and len(floats) >= stop, f"weights.safetensors: {name} is not described as {entry}")
         for at, value in m.entries.items():
             want[at] = float(value)
+        got, start = floats[start:stop].reshape(m.shape), stop
         for i, j in np.argwhere(~(got == want)):
             raise Refused(f"weights.safetensors: {name}[{i}, {j}] is {got[i, j]!r}, the nearest float is {want[i, j]!r}")
-    need(len(data) == first + stop, "weights.safetensors: bytes that belong to no tensor")
+    need(not header and len(floats) == start, "weights.safetensors: numbers that belong to no matrix")
     return "compared entry by entry"
 
 # -- 2. Running ------------------------------------------------------------------------------------------------------------
-
 def full(shape: tuple[int, ...], value: int = 0) -> np.ndarray:
     return np.full(shape, value, dtype=object)
-
 def identity(size: int) -> np.ndarray:
     return np.eye(size, dtype=int).astype(object)
+def symmetric(a: np.ndarray) -> np.ndarray:
+    return np.triu(a) + np.triu(a, 1).T
 
 class Field:
     """Arithmetic modulo a random prime; |a| of every new argument, up to sign, is a new random number."""
@@ -154,8 +144,6 @@ class Field:
         return int(value.numerator * pow(value.denominator, -1, self.p) % self.p)
     def random(self, shape: tuple[int, ...]) -> np.ndarray:
         return np.vectorize(lambda _: secrets.randbelow(self.p), otypes=[object])(full(shape))
-    def dot(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        return np.asarray(a.dot(b) % self.p)
     def apply(self, matrix: Matrix, H: np.ndarray) -> np.ndarray:
         out = full((matrix.shape[0], H.shape[1]))
         for (i, j), value in matrix.entries.items():
@@ -175,53 +163,44 @@ class Field:
 def run_layers(model: Model, field: Field, H: np.ndarray) -> Iterator[dict[str, np.ndarray]]:
     """The residual stream in every layer: after its heads, H + s Σ W_V H f((W_K H)ᵀ W_Q H), and after its units."""
     n, causal, scale = model.keys, model.program["causal"], field.of(number(model.program["scale"]))
-    def softmax(scores: np.ndarray) -> np.ndarray:
-        if scores.any() or causal:
-            raise Unchecked("softmax of scores that are not 0")
-        return full(scores.shape, field.of(Fraction(1, n)))
-    weigh = {"linear": lambda scores: scores, "relu": field.relu, "softmax": softmax}[model.program["attention"]]
+    kind, mean = model.program["attention"], field.of(Fraction(1, n))
+    weigh = {"linear": lambda scores: scores, "relu": field.relu, "softmax": lambda scores: full(scores.shape, mean)}[kind]
     for heads, units in model.layers:
         attended = H
         for W_V, W_K, W_Q in heads:
             V, K, Q = (field.apply(W, H) for W in (W_V, W_K, W_Q))
-            scores = weigh(field.dot(K[:, :n].T, Q))
-            attended = (attended + scale * field.dot(V[:, :n], np.triu(scores) if causal else scores)) % field.p
+            scores = K[:, :n].T @ Q % field.p
+            if kind == "softmax" and (scores.any() or causal):
+                raise Unchecked("softmax of scores that are not 0")
+            scores = np.triu(weigh(scores)) if causal else weigh(scores)
+            attended = (attended + scale * (V[:, :n] @ scores)) % field.p
         H = (attended + field.feed_forward(model.program["units"], units, attended)) % field.p if units else attended
         yield {"heads": attended, "units": H}
 
-def size_of(dim: str | int, sizes: dict[str, int]) -> int:
-    """The size of a dimension such as "n", 3 or "n+m"."""
-    return dim if isinstance(dim, int) else sum(int(part) if part.isdigit() else sizes[part] for part in dim.split("+"))
-
-def run_program(model: Model, wanted: set[int], field: Field, sizes: dict[str, int], given: Any = ()) -> dict[int, Any]:
-    """The values of the wanted nodes, and of those that they need, at these sizes and a random point beside what is given."""
+def run_program(model: Model, wanted: set[int], field: Field, given: Any = ()) -> dict[int, Any]:
+    """The values of the wanted nodes, and of those that they need, at a random point beside what is given."""
     values, needed = dict(given), set(wanted)
     for i in reversed(range(len(model.nodes))):
         needed |= set(model.nodes[i]["args"]) if i in needed - set(values) else set()
     for i in sorted(needed - set(values)):
-        node, shape = model.nodes[i], tuple(size_of(dim, sizes) for dim in model.nodes[i]["shape"])
+        node, shape = model.nodes[i], model.shapes[i]
         values[i] = operation(node, [values[arg] for arg in node["args"]], shape, field)
         need(values[i].shape == shape, f"program.json: node {i} ({node['op']}) is not of its shape")
     return values
 
 def operation(node: Any, a: list[np.ndarray], shape: tuple[int, ...], field: Field) -> np.ndarray:
-    def point() -> np.ndarray:
-        value = field.random(shape)
-        return np.triu(value) + np.triu(value, 1).T if node["symmetric"] else value
     def units() -> np.ndarray:  # entry by entry: a column for each, the arguments are rows, and then a row of ones
         H = np.stack([*(np.broadcast_to(x, shape).ravel() for x in a), full((prod(shape),), 1)])
         return field.feed_forward(node["kind"], [matrix(node[k], k) for k in ("W_1", "W_2", "W_3") if k in node], H).reshape(shape)
     known: dict[str, Callable[[], np.ndarray]] = {
-        "input": point,
+        "input": lambda: symmetric(field.random(shape)) if node["symmetric"] else field.random(shape),
         "units": units,
         "constant": lambda: field.apply(matrix(node["value"], "a constant"), identity(shape[1])),
-        "zeros": lambda: full(shape),
-        "ones": lambda: full(shape, 1),
         "eye": lambda: identity(shape[0]),
         "add": lambda: (a[0] + a[1]) % field.p,
         "scale": lambda: field.of(number(node["factor"])) * a[0] % field.p,
         "transpose": lambda: a[0].T,
-        "matmul": lambda: field.dot(a[0], a[1]),
+        "matmul": lambda: a[0] @ a[1] % field.p,
         "spread": lambda: identity(shape[0]) * a[0][0, 0],
         "vstack": lambda: np.concatenate(a),
         "top": lambda: a[0][: shape[0]],
@@ -230,7 +209,6 @@ def operation(node: Any, a: list[np.ndarray], shape: tuple[int, ...], field: Fie
     return known[node["op"]]()
 
 # -- 3. Identity -----------------------------------------------------------------------------------------------------------
-
 def stored(place: Any, H: np.ndarray) -> np.ndarray:
     """The part of the stream that a place names, as it is read."""
     (height, width), row, token = place["shape"], place["row"], place["token"]
@@ -241,7 +219,7 @@ def stored(place: Any, H: np.ndarray) -> np.ndarray:
 def check_identity(model: Model) -> str:
     program, field = model.program, Field(model.bits)
     outputs, labels, encoding = program["outputs"], program["labels"], program["encoding"]
-    values = run_program(model, {place["node"] for place in (*outputs, *labels, *encoding)}, field, model.sizes)
+    values = run_program(model, {place["node"] for place in (*outputs, *labels, *encoding)}, field)
     leaves = {0, 1}.union(*(v.ravel() for i, v in values.items() if model.nodes[i]["op"] in ("input", "constant")))
     H = full((model.rows, model.tokens))
     for place in encoding:
@@ -262,24 +240,20 @@ def check_identity(model: Model) -> str:
     return f"at a random point modulo a random prime of {field.p.bit_length()} bits; wrong with probability below 2^-80"
 
 # -- 4. Figures ------------------------------------------------------------------------------------------------------------
-
 def check_figure(model: Model, what: str, value: Any, bound: int) -> str:
-    layers = model.distinct.values()
-    found = {"layers": [len(model.layers)], "rows": [model.rows], "heads": [len(heads) for heads, _ in layers]}
-    found["units"] = [units[0].shape[0] for _, units in layers if units]
-    need(value == bound, f"{what}: the formula gives {value}, the claim says {bound}")
-    need(max(found[what], default=0) <= bound, f"{what}: the weights have {max(found[what])}")
-    return f"the weights have {max(found[what], default=0)}"
+    found = {"layers": len(model.layers), "rows": model.rows}
+    found["heads"] = max((len(heads) for heads, _ in model.layers), default=0)
+    found["units"] = max((units[0].shape[0] for _, units in model.layers if units), default=0)
+    need(found[what] <= bound == value, f"the weights have {found[what]} {what}, the formula gives {value}")
+    return f"the weights have {found[what]}"
 
 # -- 5. Residuals ----------------------------------------------------------------------------------------------------------
-
 TARGETS = {
-    "inverse": "‖I − SX‖₂ ≤ {tol} for every S ≥ 0 with its nonzero eigenvalues in [{from}, {to}], where {name} is X times what is given",
-    "inverse_sqrt": "‖I − S^½ X‖₂ ≤ {tol} for every S with the roots of its eigenvalues in [{from}, {to}], where {name} is X",
-    "sign": "{name} has eigenvalues within {tol} of their signs for every symmetric S with their absolute values in [{from}, {to}]",
-    "polar": "{name} has singular values within {tol} of 1 for every A with its singular values in [{from}, {to}]",
+    "inverse": "{form}, ‖I − SX‖₂ ≤ {tol} for every S with its nonzero eigenvalues in [{from}, {to}]",
+    "inverse_sqrt": "{form}, ‖I − S^½ X‖₂ ≤ {tol} for every S with the roots of its eigenvalues in [{from}, {to}]",
+    "sign": "{form} has eigenvalues within {tol} of their signs for every symmetric A with |eigenvalues| in [{from}, {to}]",
+    "polar": "{form} has singular values within {tol} of 1 for every A with its singular values in [{from}, {to}]",
 }
-POLYNOMIAL = {"add", "scale", "transpose", "matmul", "eye", "zeros", "top", "bottom", "vstack"}
 
 def image(polynomial: list[Fraction], a: Fraction, b: Fraction, halvings: int = 40) -> tuple[Fraction, Fraction]:
     """Bounds of a polynomial (constant first) on [a, b]: it is between its Bernstein coefficients there."""
@@ -292,45 +266,50 @@ def image(polynomial: list[Fraction], a: Fraction, b: Fraction, halvings: int = 
     return min(low for low, _ in parts), max(high for _, high in parts)
 
 def check_residual(model: Model, claim: Any) -> str:
-    """With numbers for matrices the solution times σ^power is 1 − r, and r, a chain of polynomials, stays within tol.
+    """S X = I − r(S) as polynomials at the saved sizes, for a chain r of polynomials that stays within tol.
 
-    The solution is a sum of products, linear in each right-hand side: it is for matrices what it is for numbers where all
-    matrices in it commute (S), or their shapes leave one order of them only (A and Aᵀ). `given`: node, factor, power of σ.
+    Random matrices take the places of nodes: S or A, right-hand sides B, and G S for Q. What is odd acts on [0 A; Aᵀ 0].
     """
-    field, given = Field(model.bits), claim["given"]
-    roots = [model.nodes[node] for node, _, power in given if power == 1]
-    need(all(root.get("symmetric") or root["shape"][0] != root["shape"][1] for root in roots), "A is square: products have several orders")
-    right = [secrets.randbelow(field.p) if power == 0 else 1 for _, _, power in given]
-    def solution(sigma: int) -> int:
-        put = {i: field.of(1 / number(c)) * pow(sigma, k, field.p) * x % field.p for (i, c, k), x in zip(given, right, strict=True)}
-        numbers = {i: full((1, 1), value) for i, value in put.items()}
-        values = run_program(model, {claim["solution"]}, field, dict.fromkeys(model.sizes, 1), numbers)
-        need(all(model.nodes[i]["op"] in POLYNOMIAL for i in values if i not in put), "the solution is no sum of products")
-        return int(values[claim["solution"]][0, 0])
-    sigma = secrets.randbelow(field.p)
-    r, (low, high) = pow(sigma, claim["variable"], field.p), (number(claim[end]) for end in ("from", "to"))
-    need(low <= high, "the interval is empty")
-    for polynomial in ([number(c) for c in p] for p in claim["chain"]):
-        r = sum(field.of(c) * pow(r, k, field.p) for k, c in enumerate(polynomial)) % field.p
+    target, roles, chain = claim["target"], claim["given"], [[number(c) for c in polynomial] for polynomial in claim["chain"]]
+    field, put = Field(model.bits + sum(map(len, chain))), dict[str, np.ndarray]()
+    p, fresh = field.p, {role: field.random(model.shapes[node]) for role, (node, _) in roles.items()}
+    def twofold(a: np.ndarray) -> np.ndarray:
+        return np.block([[full((len(a), len(a))), a], [a.T, full(a.T.shape[:1] * 2)]])
+    A = put["A"] = symmetric(fresh["A"]) if target == "sign" else fresh.get("A", full((1, 1)))
+    S = symmetric(fresh["S"]) if "S" in fresh else A.T @ A % p
+    R = twofold(A) if target in ("sign", "polar") else S
+    put |= {"S": S @ S % p if target == "inverse_sqrt" else S, "B": fresh.get("B", identity(len(R)))}
+    E = A.T @ put["B"] % p if target == "inverse" and "A" in fresh else put["B"]
+    r, low, high = R, number(claim["from"]), number(claim["to"])
+    need(low <= high and ("S" in fresh or target != "inverse" or len(A) >= len(S)), "an empty interval, or A has too few rows")
+    for polynomial in chain:
         low, high = image(polynomial, low, high)
         low, high = Fraction(low * 2**200 // 1, 2**200), Fraction(-(-high * 2**200 // 1), 2**200)  # outward, with fewer digits
-    same = (solution(sigma) * pow(sigma, claim["power"], field.p) - (1 - r) * prod(right)) % field.p == 0
+        total = full(R.shape)
+        for c in reversed(polynomial):
+            total = (total @ r + field.of(c) * identity(len(R))) % p
+        r = total
+    expected = (E - r @ E) % p
+    if "Q" in fresh:
+        across = fresh["Q"].shape[1] == len(S)
+        put["Q"] = (fresh["Q"] @ S if across else S @ fresh["Q"]) % p
+        expected = (fresh["Q"] if across else fresh["Q"].T) @ expected % p
+    given = {node: field.of(1 / number(factor)) * put[role] % p for role, (node, factor) in roles.items()}
+    found = run_program(model, {claim["solution"]}, field, given)[claim["solution"]]
+    found = twofold(found) if target in ("sign", "polar") else found if "Q" in fresh else R @ found % p
+    same = found.shape == expected.shape and (found == expected).all()
     need(same, "the program does not have the residual that the chain of polynomials gives")
-    odd = claim["target"] not in ("sign", "polar") or (solution(sigma) + solution(-sigma)) % field.p == 0
-    need(odd, "the solution is no odd function of the matrix")
     need(max(-low, high) <= number(claim["tol"]), f"the residual may be {float(max(-low, high)):.6g}")
     return f"it stays within {float(max(-low, high)):.3g}"
 
 # -- 6. Fits ---------------------------------------------------------------------------------------------------------------
-
 z, y = sympy.symbols("z y", real=True)
 FAR = Fraction(2**20)
 INTERVALS = {name: getattr(iv, name) for name in ("exp", "log", "sqrt", "sin", "cos", "mpf", "pi", "e")}
 
 def exact(a: Fraction, b: Fraction | None = None) -> Any:
     """The interval from a to b, rounded outward."""
-    low, high = (iv.mpf(x.numerator) / x.denominator for x in (a, a if b is None else b))
-    return iv.mpf([low.a, high.b])
+    return iv.mpf([iv.mpf(x.numerator) / x.denominator for x in (a, a if b is None else b)])
 
 def in_intervals(f: Any) -> Callable[[Any], Any]:
     """f(z) in interval arithmetic; everything where it is not defined."""
@@ -344,10 +323,7 @@ def in_intervals(f: Any) -> Callable[[Any], Any]:
     return enclose
 
 def near(f: Any, units: list[tuple[Fraction, ...]], lo: Fraction | None, hi: Fraction | None, bound: Fraction) -> None:
-    """Refuses unless |Σ weight · relu(slope z + bias) − f(z)| ≤ bound for lo ≤ z ≤ hi, where None is no end.
-
-    Where the sum is a line: by g(m) + g′(m)(z − m) + ½ g″(z − m)² for the difference g, or by an enclosure of g itself.
-    """
+    """Refuses unless |Σ weight · relu(slope z + bias) − f(z)| ≤ bound for lo ≤ z ≤ hi, where None is no end."""
     def fitted(x: Fraction) -> Fraction:
         return sum((w * max(a * x + b, Fraction(0)) for a, b, w in units), Fraction(0))
     value, slope, curve = (in_intervals(f.diff(z, k)) for k in range(3))
@@ -360,11 +336,11 @@ def near(f: Any, units: list[tuple[Fraction, ...]], lo: Fraction | None, hi: Fra
     lo, hi = -FAR if lo is None else lo, FAR if hi is None else hi
     need(lo < hi, "the domain is empty")
     knots = sorted({lo, hi, *(c for c in corners if lo < c < hi)})
-    todo = [(a, b, fitted(a), (fitted(b) - fitted(a)) / (b - a)) for a, b in pairwise(knots)]
+    todo = [(a, b, fitted(a), (fitted(b) - fitted(a)) / (b - a)) for a, b in zip(knots, knots[1:], strict=False)]
     while todo:
         a, b, level, steep = todo.pop()
         m, r, whole = (a + b) / 2, exact((b - a) / 2), exact(a, b)
-        at, line = exact(m), exact(level + steep * (m - a))
+        at, line = exact(m), exact(level + steep * (m - a))  # g = f − line is g(m) + g′(m)(z − m) + ½ g″(·)(z − m)²
         by_taylor = abs(value(at) - line) + abs(slope(at) - exact(steep)) * r + abs(curve(whole)) * r**2 / 2
         if not (by_taylor <= limit or abs(value(whole) - line - exact(-abs(steep), abs(steep)) * r) <= limit):
             need(b - a > Fraction(1, 2**70), f"not within the bound at z = {float(m):.6g}")
@@ -392,7 +368,6 @@ def check_fit(node: Any, fit: Any) -> str:
     return "two squares, every linear piece enclosed"
 
 # -- 7. Claims -------------------------------------------------------------------------------------------------------------
-
 def claims(model: Model, files: dict[str, bytes]) -> Iterator[tuple[str, str, Callable[[], str]]]:
     """(name, statement, what decides it) of all that the files claim."""
     program, sizes = model.program, {**model.program["parameters"], **model.sizes}
@@ -407,7 +382,10 @@ def claims(model: Model, files: dict[str, bytes]) -> Iterator[tuple[str, str, Ca
         text, value = (formula(figure["formula"], names) for names in ({k: sympy.Symbol(k) for k in sizes}, sizes))
         yield what, f"at most {text} = {bound} ({source})", lambda w=what, v=value, b=bound: check_figure(model, w, v, b)
     for claim in program["residuals"]:
-        yield "residual", TARGETS[claim["target"]].format(**claim), lambda claim=claim: check_residual(model, claim)
+        roles = claim["given"]
+        form = f"node {claim['solution']} is " + " ".join(k for k in ("Q", "X", "Aᵀ", "B") if k == "X" or k[0] in roles)
+        form += " for " + ", ".join(f"{role} = {factor} × node {node}" for role, (node, factor) in roles.items())
+        yield "residual", TARGETS[claim["target"]].format(form=form, **claim), lambda claim=claim: check_residual(model, claim)
     for i, node in enumerate(model.nodes):
         if fit := node.get("fit"):
             domain = "; ".join(f"{k.replace('values', 'y')} in {', '.join(map(str, fit[k]))}" for k in ("z", "y", "values") if k in fit)
@@ -426,7 +404,6 @@ def check(folder: Path) -> list[tuple[str, str, str]]:
             out.append((name, type(reason).__name__.upper(), f"{statement}: {reason}"))
         except Exception as error:  # a hostile file can be wrong in any way; it is refused, whatever the way
             out.append((name, "REFUSED", f"{statement}: the file is malformed: {type(error).__name__} {error}"))
-        return None
     def stated() -> Any:
         found, given = list(claims(model, files)), parse(files["certificate.json"], "certificate.json")["claims"]
         ours = [{"name": name, "statement": statement} for name, statement, _ in found]
@@ -440,10 +417,7 @@ def check(folder: Path) -> list[tuple[str, str, str]]:
     return out
 
 def main(arguments: list[str]) -> int:
-    if len(arguments) != 1:
-        print("usage: python checker.py DIR", file=sys.stderr)
-        return 2
-    results = check(Path(arguments[0]))
+    results = check(Path(*arguments))
     for name, verdict, detail in results:
         print(f"{verdict:<9} {name:<9} {detail}")
     return 0 if results and all(verdict == "HOLDS" for _, verdict, _ in results) else 1

@@ -122,10 +122,11 @@ def _program(model: Compiled) -> tuple[dict[str, Any], list[str]]:
     residuals = []
     for residual in graph.residuals:
         chain = _chain(residual)
-        if chain is None:
+        described = None if chain is None else _residual(graph, residual, chain)
+        if described is None:
             beyond.append(f"the residual of {graph.describe(residual.solution)} is at most {residual.tol}")
         else:
-            residuals.append(_residual(graph, residual, chain))
+            residuals.append(described)
     figures, parameters = _figures(model)
     program = {
         "name": graph.name,
@@ -318,23 +319,25 @@ def _composed(outer: Sequence[Fraction], inner: Sequence[Fraction]) -> tuple[Fra
     return total
 
 
-def _residual(graph: Graph, claim: Residual, chain: Sequence[Sequence[Fraction]]) -> dict[str, Any]:
-    """`given`: a node, what it is multiplied with, and which power of σ stands for that (0: a right-hand side)."""
-    given = []
-    for power, nodes in enumerate((claim.ones, claim.roots, claim.squares)):
-        for node in nodes:
-            factor = Fraction(1)
-            while graph.nodes[node].op == "scale":  # the program may use c x where d x is given
-                factor *= graph.nodes[node].attr
-                (node,) = graph.nodes[node].args
-            given.append([node, to_json(factor), power])
+def _residual(graph: Graph, claim: Residual, chain: Sequence[Sequence[Fraction]]) -> dict[str, Any] | None:
+    """`given`: which node, multiplied with what, is A or S, the right-hand side B, and Q on the left. None for other forms."""
+    roles = {"A": claim.roots, "S": claim.squares, "B": claim.ones[:1], "Q": claim.ones[1:]}
+    shapes = {role: [size_of(d, graph.sizes) for d in graph.nodes[nodes[0]].shape] for role, nodes in roles.items() if nodes}
+    few = claim.target == "inverse" and "A" in shapes and shapes["A"][0] < shapes["A"][1]
+    if any(len(nodes) > 1 for nodes in roles.values()) or ("A" in shapes) == ("S" in shapes) or few:
+        return None
+    given = {}
+    for role, (node, *_) in ((role, nodes) for role, nodes in roles.items() if nodes):
+        factor = Fraction(1)
+        while graph.nodes[node].op == "scale":  # the program may use c x where d x is given
+            factor *= graph.nodes[node].attr
+            (node,) = graph.nodes[node].args
+        given[role] = [node, to_json(factor)]
     return {
         "target": claim.target,
         "name": graph.describe(claim.solution),
         "solution": claim.solution,
         "given": given,
-        "power": claim.power,
-        "variable": 1 if claim.of_root else 2,
         "chain": [[to_json(c) for c in polynomial] for polynomial in chain],
         "from": str(claim.lower),
         "to": str(claim.upper),
