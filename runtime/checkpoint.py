@@ -33,7 +33,7 @@ from ..proofs_check.newton_model import NewtonTheory
 from . import atomic
 from .codec import from_json, to_json
 from .compiled import Compiled
-from .normal_form import CERTIFICATE, EXACT, PROGRAM, WEIGHTS, checked_files
+from .normal_form import CERTIFICATE, EXACT, PROGRAM, WEIGHTS, checked_files, dump
 
 FORMAT = "headwright model"
 VERSION = 3
@@ -155,10 +155,6 @@ def _put(folder: Path, target: Path, overwrite: bool) -> None:
 # -- files and hashes ----------------------------------------------------------------------------------------------
 
 
-def _dump(data: Any) -> bytes:
-    return (json.dumps(data, ensure_ascii=False, indent=1, allow_nan=False) + "\n").encode()
-
-
 def _digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
@@ -169,7 +165,7 @@ def _manifest(contents: Mapping[str, bytes]) -> bytes:
         "version": VERSION,
         "files": {name: {"bytes": len(data), "sha256": _digest(data)} for name, data in contents.items()},
     }
-    return _dump({**entries, "sha256": _digest(_dump(entries))})
+    return dump({**entries, "sha256": _digest(dump(entries))})
 
 
 def _read_manifest(folder: Path) -> dict[str, Any]:
@@ -188,7 +184,7 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
     if version != VERSION:
         fix = "install a newer headwright, or compile the model again with this one"
         raise ModelFolderError(f"{path} has format version {version!r}: this headwright reads version {VERSION}", fix=fix)
-    if digest != _digest(_dump(entries)) or data != _dump(manifest) or not {MODEL, README} <= set(entries["files"]):
+    if digest != _digest(dump(entries)) or data != dump(manifest) or not {MODEL, README} <= set(entries["files"]):
         raise ModelFolderError(f"{path} was altered: its entries do not match its own SHA-256", fix=_AGAIN)
     files: dict[str, Any] = entries["files"]
     return files
@@ -220,7 +216,7 @@ def _bytes(path: Path, missing: str) -> bytes:
 
 def _contents(model: Compiled, name: str) -> dict[str, bytes]:
     """The files of a model, but for the manifest. Raises TypeError for a Python function that is no expression."""
-    described = {MODEL: _dump(_to_dict(model)), README: _readme(model, name).encode()}
+    described = {MODEL: dump(_to_dict(model)), README: _readme(model, name).encode()}
     return {**described, **checked_files(model)}
 
 

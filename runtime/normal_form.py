@@ -27,7 +27,7 @@ from ..compiler.layout import Placed
 from ..compiler.lowered import Approximation
 from ..compiler.pointwise import function_from_text
 from ..compiler.units import Units
-from ..compiler.weights import Matrix as Weights
+from ..compiler.weights import BlockMatrix
 from ..proofs_check import checker
 from .codec import to_json
 from .compiled import Compiled
@@ -40,6 +40,9 @@ _SLACK = Fraction(65, 64)
 #: No fit is claimed to be better than this; exact ones are claimed within it.
 _FINEST = Fraction(1, 2**30)
 
+#: Domains without an end are claimed that far.
+_FAR = 2**20
+
 #: Pairs of this degree or less are written as one polynomial.
 _LONGEST = 60
 
@@ -50,18 +53,23 @@ def checked_files(model: Compiled) -> dict[str, bytes]:
     matrices = dict(_matrices(artifact))
     program, beyond = _program(model)
     files = {
-        PROGRAM: checker.dump(program),
-        EXACT: checker.dump({name: _sparse(matrix) for name, matrix in matrices.items()}),
+        PROGRAM: dump(program),
+        EXACT: dump({name: _sparse(matrix) for name, matrix in matrices.items()}),
         WEIGHTS: _safetensors(matrices),
     }
     claims = [{"name": name, "statement": text} for name, text, _ in checker.claims(checker.Model(files), files)]
-    return {**files, CERTIFICATE: checker.dump({"subject": artifact.graph.name, "claims": claims, "beyond": beyond})}
+    return {**files, CERTIFICATE: dump({"subject": artifact.graph.name, "claims": claims, "beyond": beyond})}
+
+
+def dump(data: Any) -> bytes:
+    """JSON as all files of a folder have it."""
+    return (json.dumps(data, ensure_ascii=False, indent=1, allow_nan=False) + "\n").encode()
 
 
 # -- weights ---------------------------------------------------------------------------------------------------------------
 
 
-def _matrices(artifact: Artifact) -> Iterator[tuple[str, Weights]]:
+def _matrices(artifact: Artifact) -> Iterator[tuple[str, BlockMatrix]]:
     """Every matrix of every distinct layer, by its name: `layer.0.head.1.W_V`, `layer.0.ffn.W_1`."""
     for i, layer in enumerate(artifact.unique_layers):
         for j, head in enumerate(layer.heads):
@@ -71,7 +79,7 @@ def _matrices(artifact: Artifact) -> Iterator[tuple[str, Weights]]:
             yield from ((f"layer.{i}.ffn.{name}", matrix) for name, matrix in named if matrix is not None)
 
 
-def _sparse(matrix: Weights) -> dict[str, Any]:
+def _sparse(matrix: BlockMatrix) -> dict[str, Any]:
     found: dict[tuple[int, int], Fraction] = {}
     for block in matrix.blocks:
         for i, j, value in zip(*(part.tolist() for part in block.entries()), strict=True):
@@ -80,7 +88,7 @@ def _sparse(matrix: Weights) -> dict[str, Any]:
     return {"shape": list(matrix.shape), "entries": entries}
 
 
-def _safetensors(matrices: Mapping[str, Weights]) -> bytes:
+def _safetensors(matrices: Mapping[str, BlockMatrix]) -> bytes:
     """The safetensors format, float64."""
     arrays = {name: matrix.dense() for name, matrix in matrices.items()}
     header, start = {}, 0
@@ -115,18 +123,18 @@ def _program(model: Compiled) -> tuple[dict[str, Any], list[str]]:
     encoding = []
     for placed in artifact.encoding:
         if placed.kind == "eye":
-            nodes.append({"op": "eye", "args": [], "shape": list(placed.shape)})
+            nodes.append(_node(Node("eye", (), None, placed.shape), sizes, False))
             encoding.append(_place(placed) | {"node": len(nodes) - 1})
         elif placed.kind != "zeros":
             encoding.append(_place(placed))
     residuals = []
     for residual in graph.residuals:
         chain = _chain(residual)
-        described = None if chain is None else _residual(graph, residual, chain)
-        if described is None:
+        written = None if chain is None else _residual(graph, residual, chain)
+        if written is None:
             beyond.append(f"the residual of {graph.describe(residual.solution)} is at most {residual.tol}")
         else:
-            residuals.append(described)
+            residuals.append(written)
     figures, parameters = _figures(model)
     program = {
         "name": graph.name,
@@ -151,13 +159,14 @@ def _program(model: Compiled) -> tuple[dict[str, Any], list[str]]:
 
 
 def _node(node: Node, sizes: Mapping[str, int], symmetric: bool) -> dict[str, Any]:
-    """A node; arrays of zeros and ones are constants."""
+    """A node; zeros, ones and identities are constants."""
     found: dict[str, Any] = {"op": node.op, "args": list(node.args), "shape": list(node.shape)}
     shape = [size_of(dim, sizes) for dim in node.shape]
     if node.op == "input":
         found |= {"name": node.attr, "symmetric": symmetric}
-    elif node.op in ("constant", "zeros", "ones"):
-        array = node.attr.array() if node.op == "constant" else np.full(shape, int(node.op == "ones"), dtype=object)
+    elif node.op in ("constant", "zeros", "ones", "eye"):
+        array = np.eye(shape[0]).astype(int) if node.op == "eye" else np.full(shape, int(node.op == "ones"))
+        array = node.attr.array() if node.op == "constant" else array.astype(object)
         entries = [[*at, to_json(Fraction(x))] for at, x in np.ndenumerate(array) if x]
         found |= {"op": "constant", "value": {"shape": shape, "entries": entries}}
     elif node.op == "scale":
@@ -253,11 +262,11 @@ def _fit(units: Units, approximation: Approximation | None) -> dict[str, Any] | 
     if not approximation.expression:
         return None
     function = function_from_text(approximation.text, approximation.expression).expression
-    lo, hi = approximation.domain[0]
+    lo = approximation.domain[0][0]
     if lo is not None and lo >= 0:
         function = function.replace(sympy.Abs, lambda inner: inner if inner == Z else sympy.Abs(inner))
     tree = _tree(function.rewrite((sympy.tanh, sympy.sinh, sympy.cosh), sympy.exp))
-    if not _names(tree) <= set(checker.CALLS) - {"Max", "ceiling", "floor"}:
+    if not _names(tree) <= set(checker.CALLS) - {"Max", "ceiling"}:
         return None
     signed = any(len(unit.coefficients) == 2 for unit in units.units)
     return {
@@ -273,8 +282,9 @@ def _names(tree: Any) -> set[str]:
     return {tree[0]}.union(*map(_names, tree[1:])) if isinstance(tree, list) else set()
 
 
-def _ends(ends: Sequence[Fraction | None]) -> list[str | None]:
-    return [None if end is None else str(Fraction(end)) for end in ends]
+def _ends(ends: Sequence[Fraction | None]) -> list[str]:
+    """The ends of a domain; where it has none, the claim goes as far as ±2^20."""
+    return [str(sign * _FAR if end is None else Fraction(end)) for end, sign in zip(ends, (-1, 1), strict=True)]
 
 
 def _decimal(value: Fraction) -> str:
@@ -294,7 +304,8 @@ def _chain(residual: Residual) -> list[tuple[Fraction, ...]] | None:
 def _of_pair(pair: Pair) -> tuple[Fraction, ...] | None:
     """A pair as one polynomial in λ."""
     w, u = (Fraction(1), -1 / pair.right), (Fraction(1), -1 / pair.left)
-    v = s = (Fraction(1),)
+    v: tuple[Fraction, ...] = (Fraction(1),)
+    s = v
     for f, g in pair.steps:
         n = _times(w, _times(v, v))
         v, s = _times(v, _composed(f, n)), _times(s, _composed(g, n))
@@ -335,7 +346,6 @@ def _residual(graph: Graph, claim: Residual, chain: Sequence[Sequence[Fraction]]
         given[role] = [node, to_json(factor)]
     return {
         "target": claim.target,
-        "name": graph.describe(claim.solution),
         "solution": claim.solution,
         "given": given,
         "chain": [[to_json(c) for c in polynomial] for polynomial in chain],
