@@ -226,7 +226,7 @@ def check_identity(model: Model) -> str:
         where = f"layer {place['layer']}, rows {place['row']}…: {place['name']}"
         need(got.shape == want.shape, f"{where} has shape {want.shape}, there is {got.shape}")
         wrong = np.argwhere(got != want).tolist()
-        need(not wrong, f"{where}{wrong[:1]} is not what the weights compute")
+        need(not wrong, f"{where}{wrong[0] if wrong else ''} is not what the weights compute")
     return f"at a random point modulo a random prime of {field.p.bit_length()} bits; wrong with probability below 2^-80"
 
 # -- 4. Figures ------------------------------------------------------------------------------------------------------------
@@ -331,13 +331,13 @@ def check_fit(node: Any, fit: Any) -> str:
             along = [(u[0], u[-2] + v * sum(u[1:-2]), u[-1]) for u in units]
             near(f.subs(y, sympy.Rational(v)), along, lo, hi, bound)
         return "every linear piece enclosed"
-    directions = {u[1] / u[0] for u in units if u[0]}
+    directions, (shift, part) = {u[1] / u[0] for u in units if u[0]}, map(number, fit["split"])
     fits = f == z * y and len(directions) == 2 and not sum(directions) and all(u[0] or not u[1] for u in units)
     need(fits, "not a product by units along z + c y and z − c y")
-    for c in directions:
+    for c, constant, limit in ((min(directions), shift, part), (max(directions), -shift, bound - part)):
         along = [(u[0], u[2], u[3] if u[0] else u[3] / 2) for u in units if not u[0] or u[1] / u[0] == c]
         low, high = sorted(c * number(end) for end in fit["y"])
-        near(z**2 / (4 * sympy.Rational(c)), along, lo + low, hi + high, bound / 2)
+        near(z**2 / (4 * sympy.Rational(c)), [*along, (none, Fraction(1), constant)], lo + low, hi + high, limit)
     return "two squares, every linear piece enclosed"
 
 # -- 7. Claims -------------------------------------------------------------------------------------------------------------
@@ -382,7 +382,7 @@ def check(folder: Path) -> list[tuple[str, str, str]]:
         wrong = [f"{b} instead of {a}" for a, b in zip(ours, given, strict=False) if a != b] or ["a claim is missing, or added"]
         need(ours == given, f"certificate.json: {wrong[0]}")
         return found
-    files: Any = attempt("hashes", "every file has the SHA-256 of the manifest", lambda: read_files(folder))
+    files: Any = attempt("hashes", "every file has the SHA-256 in manifest.json", lambda: read_files(folder))
     model: Any = files and attempt("format", "the files describe layers", lambda: Model(files))
     for claim in (model and attempt("claims", "certificate.json says what the other files claim", stated)) or []:
         attempt(*claim)

@@ -29,6 +29,7 @@ from ..compiler.pointwise import function_from_text
 from ..compiler.units import Units
 from ..compiler.weights import BlockMatrix
 from ..proofs_check import checker
+from ..proofs_check.approximations import minus_parabola
 from .codec import to_json
 from .compiled import Compiled
 
@@ -255,10 +256,7 @@ def _fit(units: Units, approximation: Approximation | None) -> dict[str, Any] | 
         return None
     bound = max(approximation.bound * _SLACK, _FINEST)
     if approximation.kind == "product":
-        if not units.units:
-            return None
-        first, second = map(_ends, approximation.domain)
-        return {"function": _tree(y * z), "z": first, "y": second, "bound": _decimal(bound)}
+        return _product_fit(units, approximation.domain, Fraction(_decimal(bound))) if units.units else None
     if not approximation.expression:
         return None
     function = function_from_text(approximation.text, approximation.expression).expression
@@ -275,6 +273,19 @@ def _fit(units: Units, approximation: Approximation | None) -> dict[str, Any] | 
         "values": ["-1", "1"] if signed else ["0"],
         "bound": _decimal(bound),
     }
+
+
+def _product_fit(units: Units, domain: Sequence[Any], bound: Fraction) -> dict[str, Any]:
+    """`split`: what to add along z − c y and to take away along z + c y, so that the error is centred in the first; and how
+    much of the bound is for that."""
+    (a_lo, a_hi), (b_lo, b_hi) = domain
+    c = min(q / p for p, q in (unit.coefficients for unit in units.units) if p)
+    along = [(u.coefficients[0], u.bias, u.weight) for u in units.units if u.coefficients[1] == c * u.coefficients[0] != 0]
+    level = sum((u.weight * max(u.bias, Fraction(0)) for u in units.units if not any(u.coefficients)), Fraction(0))
+    low, high = minus_parabola(along, 1 / (4 * c), a_lo + c * b_hi, a_hi + c * b_lo)
+    split = [-(low + high + level) / 2, min((high - low) / 2 * _SLACK, bound)]
+    z, y = _ends(domain[0]), _ends(domain[1])
+    return {"function": ["Mul", "y", "z"], "z": z, "y": y, "bound": str(bound), "split": [str(x) for x in split]}
 
 
 def _names(tree: Any) -> set[str]:
@@ -351,7 +362,7 @@ def _residual(graph: Graph, claim: Residual, chain: Sequence[Sequence[Fraction]]
         "chain": [[to_json(c) for c in polynomial] for polynomial in chain],
         "from": str(claim.lower),
         "to": str(claim.upper),
-        "tol": str(claim.tol),
+        "tol": str(claim.tol) if claim.tol.denominator <= 10**9 else _decimal(claim.tol * (1 + Fraction(1, 2**20))),
     }
 
 
