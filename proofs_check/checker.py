@@ -6,11 +6,10 @@ program.json (the program's normal form, the kind of layers, what stands where),
 
     1. Reading     files, numbers, formulas (nothing is executed), weights
     2. Running     the layers and the program, in arithmetic modulo a random prime
-    3. Identity    both are equal as polynomials, and rows hold what their labels say
-    4. Figures     layers, heads, rows and units against formulas
-    5. Residuals   of solutions, roots and signs, for all matrices with their spectrum in an interval
-    6. Fits        sums of feed-forward units against the functions that they stand for
-    7. Claims      their statements are made here from the files, and have to be those in certificate.json
+    3. Identity    both are equal as polynomials, rows hold what their labels say; layers, heads, rows, units against formulas
+    4. Residuals   of solutions, roots and signs, for all matrices with their spectrum in an interval
+    5. Fits        sums of feed-forward units against the functions that they stand for
+    6. Claims      their statements are made here from the files, and have to be those in certificate.json
 What is trusted, and the proof of the probability: docs/explanation/what-the-checker-trusts.md.
 """
 
@@ -78,8 +77,9 @@ class Model:
         self.program, weights = (parse(files[name], name) for name in ("program.json", "weights.json"))
         self.nodes, self.sizes, order = (self.program[k] for k in ("nodes", "sizes", "layers"))
         self.rows, self.tokens, self.keys = (self.program[k] for k in ("rows", "tokens", "keys"))
-        for what, size in {**self.sizes, "rows": self.rows, "tokens": self.tokens, "keys": self.keys}.items():
-            need(type(size) is int and 0 < size < 10**6, f"program.json: {what} is {size!r}")
+        known = {**self.program["parameters"], **self.sizes, "rows": self.rows, "tokens": self.tokens, "keys": self.keys}
+        for what, size in known.items():
+            need(type(size) is int and 0 <= size < 10**6 and what.isidentifier(), f"program.json: {what} is {size!r}")
         def size_of(dim: str | int) -> int:  # "n", 3 or "n+m"
             return dim if isinstance(dim, int) else sum(int(d) if d.isdigit() else self.sizes[d] for d in dim.split("+"))
         self.shapes = [(size_of(rows), size_of(columns)) for rows, columns in (node["shape"] for node in self.nodes)]
@@ -87,7 +87,7 @@ class Model:
         self.distinct = {i: self.layer(i) for i in order}
         self.layers = [self.distinct[i] for i in order]
         used = sum(3 * len(heads) + len(units) for heads, units in self.distinct.values())
-        need(used == len(self.weights), "weights.json: a matrix that no layer has")
+        need(used == len(self.weights) and self.keys <= self.tokens, "a matrix that no layer has, or more keys than tokens")
         self.bits = 256 + max(3 * len(self.layers), sum(node["op"] in ("matmul", "units") for node in self.nodes))  # of primes
     def layer(self, i: int) -> tuple[list[list[Matrix]], list[Matrix]]:
         """The heads (W_V, W_K, W_Q) and the feed-forward matrices (W_1, W_2, with gates W_3) of a distinct layer."""
@@ -105,6 +105,7 @@ def check_floats(model: Model, data: bytes) -> str:
     """The safetensors format: 8 bytes of header length, the header, then the numbers."""
     first, start = 8 + int.from_bytes(data[:8], "little"), 0
     header, floats = json.loads(data[8:first]), np.frombuffer(data[first:], "<f8")
+    need(json.dumps(header).encode() == data[8:first].rstrip(), "weights.safetensors: header not as of json.dumps")
     for name, m in model.weights.items():
         stop, want = start + prod(m.shape), np.zeros(m.shape)
         entry = {"dtype": "F64", "shape": list(m.shape), "data_offsets": [8 * start, 8 * stop]}
@@ -177,7 +178,7 @@ def run_program(model: Model, wanted: set[int], field: Field, given: Any = ()) -
         needed |= set(model.nodes[i]["args"]) if i in needed - set(values) else set()
     for i in sorted(needed - set(values)):
         values[i] = operation(model.nodes[i], [values[a] for a in model.nodes[i]["args"]], model.shapes[i], field)
-        need(values[i].shape == model.shapes[i], f"program.json: node {i} is not of its shape")
+        need(i >= 0 and values[i].shape == model.shapes[i], f"program.json: node {i} is not of its shape")
     return values
 def operation(node: Any, a: list[np.ndarray], shape: tuple[int, ...], field: Field) -> np.ndarray:
     def units() -> np.ndarray:  # entry by entry: a column for each, the arguments are rows, and then a row of ones
@@ -229,14 +230,13 @@ def check_identity(model: Model) -> str:
         need(not wrong, f"{where}{wrong[0] if wrong else ''} is not what the weights compute")
     return f"at a random point modulo a random prime of {field.p.bit_length()} bits; wrong with probability below 2^-80"
 
-# -- 4. Figures ------------------------------------------------------------------------------------------------------------
 def check_figure(model: Model, what: str, value: Any, bound: int) -> str:
     widths = {"heads": [len(heads) for heads, _ in model.layers], "units": [m[0].shape[0] for _, m in model.layers if m]}
     found = {"layers": len(model.layers), "rows": model.rows, **{k: max(v, default=0) for k, v in widths.items()}}
     need(found[what] <= bound == value, f"the weights have {found[what]} {what}, the formula gives {value}")
     return f"the weights have {found[what]}"
 
-# -- 5. Residuals ----------------------------------------------------------------------------------------------------------
+# -- 4. Residuals ----------------------------------------------------------------------------------------------------------
 TARGETS = {
     "inverse": "in {form}, ‖I − SX‖₂ ≤ {tol} for every symmetric S with its eigenvalues in [{from}, {to}]",
     "inverse_sqrt": "in {form}, ‖I − S^½ X‖₂ ≤ {tol} for every S > 0 with the roots of its eigenvalues in [{from}, {to}]",
@@ -287,7 +287,7 @@ def check_residual(model: Model, claim: Any) -> str:
     need(max(-low, high) <= number(claim["tol"]), f"the residual may be {float(max(-low, high)):.6g}")
     return f"it stays within {float(max(-low, high)):.3g}"
 
-# -- 6. Fits ---------------------------------------------------------------------------------------------------------------
+# -- 5. Fits ---------------------------------------------------------------------------------------------------------------
 z, y = sympy.symbols("z y", real=True)
 INTERVALS = {name: getattr(iv, name) for name in ("exp", "log", "sqrt", "sin", "cos", "mpf", "pi", "e")}
 def exact(a: Fraction, b: Fraction | None = None) -> Any:
@@ -325,7 +325,7 @@ def check_fit(node: Any, fit: Any) -> str:
     (lo, hi), (W_1, W_2) = map(number, fit["z"]), (matrix(node[k], k).entries for k in ("W_1", "W_2"))
     ends = range(len(node["args"]) + 1)  # a unit is its slopes, bias and weight
     units = [(*(W_1.get((u, j), none) for j in ends), W_2.get((0, u), none)) for u in range(node["W_1"]["shape"][0])]
-    need(node["kind"] == "relu" and len(node["args"]) <= 2, "no ReLU units of one or two arguments")
+    need(node["kind"] == "relu" and len(ends) <= 3 and fit.get("values") != [], "no ReLU units of one or two arguments")
     if "values" in fit:
         for v in map(number, fit["values"]):
             along = [(u[0], u[-2] + v * sum(u[1:-2]), u[-1]) for u in units]
@@ -340,7 +340,7 @@ def check_fit(node: Any, fit: Any) -> str:
         near(z**2 / (4 * sympy.Rational(c)), [*along, (none, Fraction(1), constant)], lo + low, hi + high, limit)
     return "two squares, every linear piece enclosed"
 
-# -- 7. Claims -------------------------------------------------------------------------------------------------------------
+# -- 6. Claims -------------------------------------------------------------------------------------------------------------
 def claims(model: Model, files: dict[str, bytes]) -> Iterator[tuple[str, str, Callable[[], str]]]:
     """(name, statement, what decides it) of all that the files claim."""
     program, sizes = model.program, {**model.program["parameters"], **model.sizes}

@@ -253,7 +253,10 @@ def test_attacks_on_the_format_are_refused(folders, tmp_path: Path) -> None:
         "digits of another script": lambda p: p.update(scale="١"),
         "digits with a line": lambda p: p.update(scale="1_0/1_0"),
         "a layer that is not there": lambda p: p["layers"].append(-1) or p["layers"].append(7) or p.update(layers=["0"]),
-        "a huge power": lambda p: p["figures"][0].update(formula=["__import__", "os"]),
+        "a function that is not known": lambda p: p["figures"][0].update(formula=["__import__", "os"]),
+        "a parameter called 3": lambda p: p["parameters"].update({"3": 1000}),
+        "more keys than tokens": lambda p: p.update(keys=p["tokens"] + 1),
+        "minus one for the last node": lambda p: _last(p),
     }  # fmt: skip
     for number, (name, change) in enumerate(attacks.items()):
         try:
@@ -263,9 +266,36 @@ def test_attacks_on_the_format_are_refused(folders, tmp_path: Path) -> None:
         assert refused(results), name
 
 
+def _last(program: Any) -> None:
+    node = program["outputs"][0]["node"]
+    program["nodes"].append(dict(program["nodes"][node]))
+    program["outputs"][0]["node"] = -1
+
+
 def _append(program: Any, node: Any) -> None:
     program["nodes"].append(node)
     program["outputs"].append({**program["outputs"][0], "name": "more", "node": len(program["nodes"]) - 1})
+
+
+def test_vacuous_fits_are_refused(folders, tmp_path: Path) -> None:
+    for number, change in enumerate(({"values": []}, {"z": ["1", "1"]}, {"z": ["1", "0"]})):
+        empty: Change = lambda p, c=change: next(n for n in p["nodes"] if "values" in n.get("fit", {}))["fit"].update(c)  # noqa: E731
+        assert refused(altered(folders["fit"], tmp_path / str(number), "program.json", empty, restated=True)), change
+
+
+def test_a_header_with_a_key_twice_is_refused(folders, tmp_path: Path) -> None:
+    """Readers may take the first or the last."""
+    shutil.copytree(folders["polynomial"], tmp_path / "m")
+    contents = {path.name: path.read_bytes() for path in (tmp_path / "m").iterdir() if path.name != "manifest.json"}
+    data = contents["weights.safetensors"]
+    length = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + length])
+    name = next(iter(header))
+    text = ('{"' + name + '": ' + json.dumps({**header[name], "dtype": "F32"}) + ", " + json.dumps(header)[1:]).encode()
+    contents["weights.safetensors"] = len(text).to_bytes(8, "little") + text + data[8 + length :]
+    for file, content in {**contents, "manifest.json": checkpoint._manifest(contents)}.items():
+        (tmp_path / "m" / file).write_bytes(content)
+    assert "weights.safetensors" in refused(checker.check(tmp_path / "m"))
 
 
 def test_a_symmetric_input_is_said_in_the_claim(folders, tmp_path: Path) -> None:
