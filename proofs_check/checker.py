@@ -308,10 +308,10 @@ def near(f: Any, units: list[Any], lo: Fraction, hi: Fraction, bound: Fraction) 
     def fitted(x: Fraction) -> Fraction:
         return sum((w * max(a * x + b, Fraction(0)) for a, b, w in units), Fraction(0))
     need(lo < hi, "the domain is empty")
-    (value, slope, curve), limit = (in_intervals(f.diff(z, k)) for k in range(3)), exact(bound)
+    (value, slope, curve), limit, tries = (in_intervals(f.diff(z, k)) for k in range(3)), exact(bound), 10**5
     knots = sorted({lo, hi, *(-b / a for a, b, _ in units if a and lo < -b / a < hi)})
     todo = [(a, b, fitted(a), (fitted(b) - fitted(a)) / (b - a)) for a, b in pairwise(knots)]
-    while todo:
+    while todo and (tries := tries - 1):
         a, b, level, steep = todo.pop()
         m, r, whole = (a + b) / 2, exact((b - a) / 2), exact(a, b)
         at, line = exact(m), exact(level + steep * (m - a))  # g = f − line is g(m) + g′(m)(z − m) + ½ g″(·)(z − m)²
@@ -319,6 +319,7 @@ def near(f: Any, units: list[Any], lo: Fraction, hi: Fraction, bound: Fraction) 
         if not (by_taylor <= limit or abs(value(whole) - line - exact(-abs(steep), abs(steep)) * r) <= limit):
             need(b - a > Fraction(1, 2**70), f"not within the bound at z = {float(m):.6g}")
             todo += [(a, m, level, steep), (m, b, level + steep * (m - a), steep)]
+    need(not todo, "not proved with 100,000 pieces")
 def check_fit(node: Any, fit: Any) -> str:
     """Along z for each of the few values of y; or z y = (s² − s'²)/(4c) for s = z + c y and s' = z − c y."""
     f, bound, none = formula(fit["function"], {"z": z, "y": y}), number(fit["bound"]), Fraction(0)

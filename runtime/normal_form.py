@@ -119,7 +119,9 @@ def _program(model: Compiled) -> tuple[dict[str, Any], list[str]]:
             fit = _fit(node.attr, fits.get(index))
             described |= {} if fit is None else {"fit": fit}
             if fit is None and index in fits:
-                beyond.append(f"units are within {float(fits[index].bound):.3g} of {fits[index].text} (node {index})")
+                bound = fits[index].bound
+                how = f"within {float(bound):.3g} of" if bound else "exactly"
+                beyond.append(f"the units of node {index} are {how} {fits[index].text}")
         nodes.append(described)
     encoding = []
     for placed in artifact.encoding:
@@ -263,7 +265,9 @@ def _fit(units: Units, approximation: Approximation | None) -> dict[str, Any] | 
     lo = approximation.domain[0][0]
     if lo is not None and lo >= 0:
         function = function.replace(sympy.Abs, lambda inner: inner if inner == Z else sympy.Abs(inner))
-    tree = _tree(function.rewrite((sympy.tanh, sympy.sinh, sympy.cosh), sympy.exp))
+    # a form whose enclosure is tight however far the argument goes
+    function = function.replace(sympy.tanh, lambda inner: 1 - 2 / (1 + sympy.exp(2 * inner)))
+    tree = _tree(function.rewrite((sympy.sinh, sympy.cosh), sympy.exp))
     if not _names(tree) <= set(checker.CALLS) - {"Max", "ceiling"}:
         return None
     signed = any(len(unit.coefficients) == 2 for unit in units.units)

@@ -402,3 +402,33 @@ def test_products_of_two_values_are_proved_by_two_squares(tmp_path: Path) -> Non
     for number, change in enumerate(({"bound": "1/100"}, {"y": ["0", "3"]}, {"function": ["Mul", "2", "z", "y"]})):
         wrong: Change = lambda p, c=change: next(n for n in p["nodes"] if "fit" in n)["fit"].update(c)  # noqa: E731
         assert refused(altered(folder, tmp_path / str(number), "program.json", wrong, restated=True)), change
+
+
+@pytest.mark.parametrize("name", ["sigmoid", "exp", "log", "sin", "ratio"])
+def test_fits_of_functions_are_proved_again(name: str, tmp_path: Path) -> None:
+    functions: dict[str, tuple[Any, Any]] = {
+        "sigmoid": (hw.sigmoid, None),  # no bound of the argument: claimed as far as 2^20
+        "exp": (sympy.exp, (-1, 2)),
+        "log": (sympy.log, (Fraction(1, 10), 2)),
+        "sin": (sympy.sin, (-3, 3)),
+        "ratio": (lambda z: 1 / (2 + z**3), (-1, 1)),
+    }
+    function, domain = functions[name]
+
+    @hw.program
+    def applied(x: hw.Vector["n"]):
+        return function(x) if domain is None else hw.apply(function, x, domain=domain, tol=0.01)
+
+    results = checker.check(hw.save(hw.compile(applied, dims={"n": 2}), tmp_path / "model"))
+    assert holds(results)
+    assert "fit" in {claim for claim, _, _ in results}
+
+
+def test_a_fit_that_would_take_for_ever_is_given_up() -> None:
+    """The enclosure of a quotient whose parts both grow says little on long intervals: that is no proof, and no hang."""
+    z, steep = checker.z, (sympy.exp(checker.z) - 1) / (sympy.exp(checker.z) + 1)
+    assert checker.in_intervals(steep)(checker.exact(Fraction(0), Fraction(50))).b > 1
+    with pytest.raises(checker.Refused):
+        checker.near(steep, [(Fraction(0), Fraction(1), Fraction(1))], Fraction(20), Fraction(21), Fraction(1, 10**12))
+    one = [(Fraction(0), Fraction(1), Fraction(1))]
+    checker.near(1 - 2 / (1 + sympy.exp(z)), one, Fraction(20), Fraction(2**20), Fraction(1, 10**8))
