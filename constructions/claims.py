@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -37,7 +38,10 @@ class PaperClaim:
         values = [None if f is None else self.evaluate(f, sizes) for f in formulas]
         width = None if self.width is None else self.evaluate(self.width, sizes)
         source = f"{self.paper}, {self.statement}"
-        return Bounds(source, values[0], values[1], values[2], formulas, width, self.width)
+        texts = [text for text in (*formulas, self.width) if text is not None]
+        used = {name for name in sizes if any(re.search(rf"\b{name}\b", text) for text in texts)}
+        parameters = {name: value for name, value in sizes.items() if name in used and isinstance(value, int)}
+        return Bounds(source, values[0], values[1], values[2], formulas, width, self.width, parameters)
 
 
 GIANNOU = "Giannou et al. 2024"

@@ -242,7 +242,7 @@ def _check_product(units: Units, approximation: Approximation) -> Verdict:
     for slope, members in along.items():
         kappa = (1 if slope > 0 else -1) / (4 * beta)
         ends = sorted((slope * b_lo, slope * b_hi))
-        least, most = _minus_parabola(members, kappa, a_lo + ends[0], a_hi + ends[1])
+        least, most = minus_parabola(members, kappa, a_lo + ends[0], a_hi + ends[1])
         low, high = low + least, high + most
     return _verdict(max(abs(low), abs(high)), approximation.bound, ["two squares, exactly"])
 
@@ -260,7 +260,7 @@ def _check_scaled(units: Units, approximation: Approximation) -> Verdict:
     return _verdict(found.bound, approximation.bound, [how])
 
 
-def _minus_parabola(units: _Single, kappa: Fraction, lo: Fraction, hi: Fraction) -> tuple[Fraction, Fraction]:
+def minus_parabola(units: _Single, kappa: Fraction, lo: Fraction, hi: Fraction) -> tuple[Fraction, Fraction]:
     """The extremes of Σ weight · relu(slope s + bias) − κ s² on [lo, hi]."""
     knots = [lo, *sorted({t for a, b, _ in units if lo < (t := -b / a) < hi}), hi]
     values = _values(units, knots)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from ..compiler.artifact import Artifact
 from .certificate import Claim, Proved, Refuted
@@ -11,7 +12,7 @@ from .certificate import Claim, Proved, Refuted
 @dataclass(frozen=True)
 class Bounds:
     """At most so many layers, heads, rows and feed-forward units in a layer (`width`); a figure that the source does not
-    give is None."""
+    give is None. `parameters`: the numbers in the formulas."""
 
     source: str
     depth: int | None
@@ -20,6 +21,7 @@ class Bounds:
     formulas: tuple[str | None, str | None, str | None]
     width: int | None = None
     width_formula: str | None = None
+    parameters: Mapping[str, int] = field(default_factory=dict)
 
     def check(self, artifact: Artifact) -> list[Claim]:
         """One claim each for layers, heads, rows and units, counted in the weights."""

@@ -1,163 +1,130 @@
 """A small independent checker of saved models: `python -m headwright.proofs_check.checker DIR`, or this file copied elsewhere.
 
-It imports numpy, sympy and the standard library, nothing of headwright, and decides from the files alone. What it proves:
-at the sizes in the file, the layers computed from the exact weights equal the program as polynomials in the entries of the
-inputs, every relu of a distinct argument (up to sign) standing for an indeterminate of its own. The test is a random point
-modulo a random prime (Schwartz 1980; Zippel 1979); point and prime are drawn here, after the files were written, and the
-error probability is printed. What it does not re-derive (all dimensions at once, errors of approximations, softmax) is
-listed as UNCHECKED, and then the exit status is not 0.
+It imports numpy, sympy (with its mpmath) and the standard library, nothing of headwright, and decides from the files alone:
+program.json (the program's normal form, the kind of layers, what stands where), weights.json (exact), weights.safetensors
+(float64), certificate.json (the claims in words), manifest.json (the SHA-256 of every file).
+
+    1. Reading     files, numbers, formulas (nothing is executed), weights
+    2. Running     the layers and the program, in arithmetic modulo a random prime
+    3. Identity    both are equal as polynomials, rows hold what their labels say; layers, heads, rows, units against formulas
+    4. Residuals   of solutions, roots and signs, for all matrices with their spectrum in an interval
+    5. Fits        sums of feed-forward units against the functions that they stand for
+    6. Claims      their statements are made here from the files, and have to be those in certificate.json
+What is trusted, and the proof of the probability: docs/explanation/what-the-checker-trusts.md.
 """
 
-from __future__ import annotations
-
-import ast
 import hashlib
 import json
 import secrets
-import struct
 import sys
 from collections.abc import Callable, Iterator
 from fractions import Fraction
+from functools import partial
+from itertools import pairwise
+from math import comb, prod
 from pathlib import Path
+from types import SimpleNamespace as Matrix  # of a shape and the nonzero entries, {(row, column): Fraction}
 from typing import Any
 
 import numpy as np
 import sympy
+from mpmath import iv
 
-_SAFETY = 80  # bits: the chance of a wrong "holds" is below 2^-80
-_LIMIT = 6000  # bits of the largest prime that is drawn
+FILES = ("program.json", "weights.json", "weights.safetensors", "certificate.json", "model.json", "README.txt")
 
 class Refused(Exception):
     """A claim that does not hold; the message names the place."""
-
 class Unchecked(Exception):
-    """A claim that this program does not re-derive."""
-
+    """A claim that this program does not decide."""
 def need(condition: Any, place: str) -> None:
     if not condition:
         raise Refused(place)
 
+# -- 1. Reading ------------------------------------------------------------------------------------------------------------
 def parse(data: bytes, name: str) -> Any:
-    """JSON without repeated keys, which readers may take differently."""
-    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(pairs)
-        need(len(found) == len(pairs), f"{name}: a key is repeated")
-        return found
-    return json.loads(data, object_pairs_hook=unique)
-
-def read_files(folder: Path) -> dict[str, bytes]:
-    """Every file, with the size and SHA-256 that the manifest gives."""
-    manifest = parse((folder / "manifest.json").read_bytes(), "manifest.json")
-    names = {"model.json", "README.txt", "weights.safetensors", "certificate.json"}
-    need(set(manifest["files"]) == names, f"manifest.json: expected the files {sorted(names)}")
-    need({p.name for p in folder.iterdir()} == {*names, "manifest.json"}, "a file that is not in the manifest")
-    own = {key: manifest[key] for key in manifest if key != "sha256"}
-    text = json.dumps(own, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
-    need(hashlib.sha256(text.encode()).hexdigest() == manifest["sha256"], "manifest.json: altered")
-    files = {}
-    for name, entry in manifest["files"].items():
-        need(not (folder / name).is_symlink(), f"{name}: a link")
-        files[name] = (folder / name).read_bytes()
-        need(len(files[name]) == entry["bytes"], f"{name}: {len(files[name])} bytes, the manifest says {entry['bytes']}")
-        need(hashlib.sha256(files[name]).hexdigest() == entry["sha256"], f"{name}: its SHA-256 is not the manifest's")
-    return files
-
-def number(text: Any) -> Fraction:
-    """ "p/q" in decimal or hexadecimal digits."""
-    need(isinstance(text, str), f"{text!r} is no rational")
-    top, _, bottom = text.partition("/")
-    return Fraction(int(top, 16 if "0x" in top else 10), int(bottom or "1", 16 if "0x" in bottom else 10))
-
-def tensors(data: bytes) -> dict[str, np.ndarray]:
-    """The safetensors format: 8 bytes of header length, JSON, then the numbers; float64 only, no gaps."""
-    need(len(data) >= 8, "weights.safetensors: cut short")
-    (length,) = struct.unpack("<Q", data[:8])
-    need(length <= len(data) - 8, "weights.safetensors: the header is cut short")
-    header, body, found, end = parse(data[8 : 8 + length], "weights.safetensors"), data[8 + length :], {}, 0
-    header.pop("__metadata__", None)
-    for name, entry in sorted(header.items(), key=lambda item: item[1]["data_offsets"]):
-        start, stop = entry["data_offsets"]
-        shape = [int(n) for n in entry["shape"]]
-        size = 8 * int(np.prod(shape, dtype=object)) if shape else 8
-        fits = entry["dtype"] == "F64" and start == end and stop - start == size and stop <= len(body)
-        need(fits and min(shape, default=0) >= 0, f"weights.safetensors: {name} does not fit the file")
-        found[name], end = np.frombuffer(body[start:stop], "<f8").reshape(shape), stop
-    need(end == len(body), "weights.safetensors: bytes that belong to no tensor")
+    """JSON in the one form that it is written in, so that no two readers take it differently."""
+    found = json.loads(data)
+    need((json.dumps(found, ensure_ascii=False, indent=1) + "\n").encode() == data, f"{name}: not in the form of json.dumps")
     return found
-
-# -- exact weights -------------------------------------------------------------------------------------------------
-
-Entries = dict[tuple[int, int], Fraction]
-
-def entries(matrix: Any, shape: tuple[int, int], place: str) -> Entries:
-    """The nonzero entries of a sum of blocks: coefficient times I, a column of ones, or a matrix."""
-    stated = tuple(matrix["d_model"] if matrix[k] is None else matrix[k] for k in ("height", "width"))
-    need(stated == shape, f"{place}: shape {stated}, expected {shape}")
-    out: Entries = {}
-    for b in matrix["blocks"]:
-        c, size = number(b["coefficient"]), b["size"]
-        if b["matrix"]:
-            cells = [(i, j, c * number(x)) for i, row in enumerate(b["matrix"]) for j, x in enumerate(row)]
-            need(len(b["matrix"]) == size and len({len(r) for r in b["matrix"]}) == 1, f"{place}: a ragged block")
-        else:
-            cells = [(i, 0 if b["column"] else i, c) for i in range(size)]
-        for i, j, value in cells:
-            at = b["row"] + i, b["col"] + j
-            need(0 <= at[0] < shape[0] and 0 <= at[1] < shape[1], f"{place}: entry {list(at)} is outside the matrix")
-            out[at] = out.get(at, Fraction(0)) + value
-    return {at: value for at, value in out.items() if value}
+def read_files(folder: Path) -> dict[str, bytes]:
+    """Every file, with the SHA-256 that the manifest gives."""
+    manifest = parse((folder / "manifest.json").read_bytes(), "manifest.json")
+    need(manifest["version"] == 3, f"manifest.json: format version {manifest['version']!r}, this program reads version 3")
+    files = {name: (folder / name).read_bytes() for name in FILES}
+    for name, data in files.items():
+        need(hashlib.sha256(data).hexdigest() == manifest["files"][name]["sha256"], f"{name}: altered, by its SHA-256")
+    return files
+def number(text: str) -> Fraction:
+    """ "p/q", in decimal digits or, where there are thousands, hexadecimal ones."""
+    need(set(text) <= set("-/0123456789abcdefx"), f"{text!r} is no rational")
+    return Fraction(*(int(part, 16 if "0x" in part else 10) for part in text.split("/")))
+CALLS = {name: getattr(sympy, name) for name in ("Add", "Mul", "Pow", "exp", "log", "sin", "cos", "Max", "ceiling")}
+def formula(tree: Any, names: dict[str, Any]) -> Any:
+    """The sympy expression of a tree such as ["Add", "1/2", ["exp", "z"]]."""
+    if isinstance(tree, list):
+        return CALLS[tree[0]](*(formula(part, names) for part in tree[1:]))
+    return names[tree] if tree in names else sympy.Rational(number(tree))
+def matrix(data: Any, place: str) -> Matrix:
+    rows, columns = data["shape"]
+    entries = {(i, j): number(text) for i, j, text in data["entries"]}
+    inside = all(type(i) is type(j) is int and 0 <= i < rows and 0 <= j < columns for i, j in entries)
+    need(inside and len(entries) == len(data["entries"]), f"{place}: an entry is outside, or given twice")
+    return Matrix(shape=(rows, columns), entries=entries)
 
 class Model:
-    """model.json, read: sizes, the program's nodes, the matrices of every distinct layer."""
-    def __init__(self, data: Any) -> None:
-        self.data, self.artifact = data, data["artifact"]
-        self.graph, self.arch = self.artifact["graph"], self.artifact["architecture"]
-        self.sizes: dict[str, int] = self.graph["sizes"]
-        self.rows, self.tokens = self.artifact["d_model"], self.artifact["n_tokens"]
-        for what, value in {**self.sizes, "d_model": self.rows, "n_tokens": self.tokens}.items():
-            need(type(value) is int and 0 <= value < 10**6, f"model.json: size {what} = {value!r}")
-        need(self.arch["attention"] in ("linear", "relu", "softmax"), f"architecture: attention {self.arch['attention']!r}")
-        need(self.arch["ffn"] in (None, "relu", "relu2", "gate"), f"architecture: ffn {self.arch['ffn']!r}")
-        self.scale = Fraction(1) if self.arch["scale"] == "1" else Fraction(1, self.size(self.arch["scale"].removeprefix("1/")))
-        self.keys = self.tokens if self.arch["key_mask"] is None else min(self.tokens, self.size(self.arch["key_mask"]))
-        self.distinct = [self.layer(layer, i) for i, layer in enumerate(data["distinct_layers"])]
-        self.order = data["order"]
-        need(all(type(i) is int and 0 <= i < len(self.distinct) for i in self.order), "order: names a layer that is not there")
-        self.layers = [self.distinct[i] for i in self.order]
-    def size(self, dim: Any) -> int:
-        parts = [dim] if isinstance(dim, int) else dim.split("+")
-        return sum(p if isinstance(p, int) else int(p) if p.strip().isdigit() else self.sizes[p.strip()] for p in parts)
-    def layer(self, data: Any, index: int) -> tuple[list[dict[str, Entries]], dict[str, Entries], int]:
-        square, place = (self.rows, self.rows), f"distinct layer {index + 1}"
-        heads = []
-        for j, head in enumerate(data["heads"]):
-            heads.append({k: entries(head[k], square, f"{place} head {j + 1} {k}") for k in ("W_V", "W_K", "W_Q")})
-        ffn = data["ffn"]
-        if ffn is None:
-            return heads, {}, 0
-        need(self.arch["ffn"] is not None, f"{place}: units, but the architecture has none")
-        need((ffn["W_3"] is not None) == (self.arch["ffn"] == "gate"), f"{place}: W_3 does not fit the kind of units")
-        units = ffn["W_1"]["height"]
-        shapes = {"W_1": (units, self.rows), "W_2": (self.rows, units), "W_3": (units, self.rows)}
-        given = {k: entries(ffn[k], shapes[k], f"{place} {k}") for k in shapes if ffn[k] is not None}
-        return heads, given, units
-    def matrices(self) -> Iterator[tuple[str, Entries, tuple[int, int]]]:
-        for i, (heads, ffn, units) in enumerate(self.distinct):
-            for j, head in enumerate(heads):
-                yield from ((f"layer.{i}.head.{j}.{k}", m, (self.rows, self.rows)) for k, m in head.items())
-            for k, m in ffn.items():
-                yield f"layer.{i}.ffn.{k}", m, ((self.rows, units) if k == "W_2" else (units, self.rows))
+    """program.json and weights.json, read."""
+    def __init__(self, files: dict[str, bytes]) -> None:
+        self.program, weights = (parse(files[name], name) for name in ("program.json", "weights.json"))
+        self.nodes, self.sizes, order = (self.program[k] for k in ("nodes", "sizes", "layers"))
+        self.rows, self.tokens, self.keys = (self.program[k] for k in ("rows", "tokens", "keys"))
+        known = {**self.program["parameters"], **self.sizes, "rows": self.rows, "tokens": self.tokens, "keys": self.keys}
+        for what, size in known.items():
+            need(type(size) is int and 0 <= size < 10**6 and what.isidentifier(), f"program.json: {what} is {size!r}")
+        def size_of(dim: str | int) -> int:  # "n", 3 or "n+m"
+            return dim if isinstance(dim, int) else sum(int(d) if d.isdigit() else self.sizes[d] for d in dim.split("+"))
+        self.shapes = [(size_of(rows), size_of(columns)) for rows, columns in (node["shape"] for node in self.nodes)]
+        self.weights = {name: matrix(data, f"weights.json: {name}") for name, data in weights.items()}
+        self.distinct = {i: self.layer(i) for i in order}
+        self.layers = [self.distinct[i] for i in order]
+        used = sum(3 * len(heads) + len(units) for heads, units in self.distinct.values())
+        need(used == len(self.weights) and self.keys <= self.tokens, "a matrix that no layer has, or more keys than tokens")
+        self.bits = 256 + max(3 * len(self.layers), sum(node["op"] in ("matmul", "units") for node in self.nodes))  # of primes
+    def layer(self, i: int) -> tuple[list[list[Matrix]], list[Matrix]]:
+        """The heads (W_V, W_K, W_Q) and the feed-forward matrices (W_1, W_2, with gates W_3) of a distinct layer."""
+        w, heads, rows = self.weights, list[list[Matrix]](), self.rows
+        while f"layer.{i}.head.{len(heads)}.W_V" in w:
+            heads.append([w[f"layer.{i}.head.{len(heads)}.{k}"] for k in ("W_V", "W_K", "W_Q")])
+        units = [w[f"layer.{i}.ffn.{k}"] for k in ("W_1", "W_2", "W_3") if f"layer.{i}.ffn.{k}" in w]
+        wide, count = units[0].shape[0] if units else 0, 3 if self.program["units"] == "gate" else 2
+        fits = all(m.shape == (rows, rows) for head in heads for m in head)
+        fits &= not units or [m.shape for m in units] == [(wide, rows), (rows, wide), (wide, rows)][:count]
+        need(fits, f"weights.json: layer {i} has matrices of other shapes than a layer has")
+        return heads, units
 
 def check_floats(model: Model, data: bytes) -> str:
-    given, expected = tensors(data), list(model.matrices())
-    need(set(given) == {name for name, _, _ in expected}, "weights.safetensors: other tensors than model.json has")
-    for name, exact, shape in expected:
-        need(given[name].shape == shape, f"weights.safetensors: {name} has shape {given[name].shape}, expected {shape}")
-        seen = set(zip(*(axis.tolist() for axis in np.nonzero(given[name])), strict=True))
-        for at in sorted(seen | exact.keys()):
-            want, got = float(exact.get(at, 0)), float(given[name][at])
-            need(got == want, f"weights.safetensors: {name}[{at[0]}, {at[1]}] is {got!r}, the nearest float is {want!r}")
-    return "every entry is the float64 nearest to the exact one"
+    """The safetensors format: 8 bytes of header length, the header, then the numbers."""
+    first, start = 8 + int.from_bytes(data[:8], "little"), 0
+    header, floats = json.loads(data[8:first]), np.frombuffer(data[first:], "<f8")
+    need(json.dumps(header).encode() == data[8:first].rstrip(), "weights.safetensors: header not as of json.dumps")
+    for name, m in model.weights.items():
+        stop, want = start + prod(m.shape), np.zeros(m.shape)
+        entry = {"dtype": "F64", "shape": list(m.shape), "data_offsets": [8 * start, 8 * stop]}
+        need(header.pop(name) == entry and len(floats) >= stop, f"weights.safetensors: {name} is not described as {entry}")
+        for at, value in m.entries.items():
+            want[at] = float(value)
+        got, start = floats[start:stop].reshape(m.shape), stop
+        for i, j in np.argwhere(~(got == want)):
+            raise Refused(f"weights.safetensors: {name}[{i}, {j}] is {got[i, j]!r}, the nearest float is {want[i, j]!r}")
+    need(not header and len(floats) == start, "weights.safetensors: numbers that belong to no matrix")
+    return ""
+
+# -- 2. Running ------------------------------------------------------------------------------------------------------------
+def full(shape: tuple[int, ...], value: int = 0) -> np.ndarray:
+    return np.full(shape, value, dtype=object)
+def identity(size: int) -> np.ndarray:
+    return np.eye(size, dtype=int).astype(object)
+def symmetric(a: np.ndarray) -> np.ndarray:
+    return np.asarray(np.triu(a) + np.triu(a, 1).T)
 
 class Field:
     """Arithmetic modulo a random prime; |a| of every new argument, up to sign, is a new random number."""
@@ -169,229 +136,263 @@ class Field:
     def of(self, value: Fraction) -> int:
         need(value.denominator % self.p, "a denominator is divisible by the prime: run again")
         return int(value.numerator * pow(value.denominator, -1, self.p) % self.p)
-    def full(self, shape: tuple[int, int], value: int = 0) -> np.ndarray:
-        return np.full(shape, value, dtype=object)
-    def dot(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        return np.asarray(a.dot(b) % self.p) if a.shape[1] else self.full((a.shape[0], b.shape[1]))
+    def random(self, shape: tuple[int, ...]) -> np.ndarray:
+        return np.array([secrets.randbelow(self.p) for _ in range(prod(shape))], dtype=object).reshape(shape)
+    def apply(self, matrix: Matrix, H: np.ndarray) -> np.ndarray:
+        out = full((matrix.shape[0], H.shape[1]))
+        for (i, j), value in matrix.entries.items():
+            out[i] = (out[i] + self.of(value) * H[j]) % self.p
+        return out
     def relu(self, a: np.ndarray) -> np.ndarray:
         half, out = pow(2, -1, self.p), np.empty_like(a)
         for at, x in np.ndenumerate(a):
-            key = min(x, self.p - x) if x else 0
-            if key not in self.absolute:
-                self.absolute[key] = secrets.randbelow(self.p)
-            out[at] = (x + self.absolute[key]) * half % self.p
+            out[at] = (x + self.absolute.setdefault(min(x, -x % self.p), secrets.randbelow(self.p))) * half % self.p
         return out
-    def apply(self, matrix: Entries, H: np.ndarray, rows: int) -> np.ndarray:
-        out = self.full((rows, H.shape[1]))
-        for (i, j), value in matrix.items():
-            out[i] = (out[i] + self.of(value) * H[j]) % self.p
-        return out
-    def activate(self, kind: str, z: np.ndarray, gate: np.ndarray | None) -> np.ndarray:
-        return z * (self.relu(z) if gate is None else gate) % self.p if kind != "relu" else self.relu(z)
+    def feed_forward(self, kind: str, units: list[Matrix], H: np.ndarray) -> np.ndarray:
+        """W_2 g(W_1 H) with g(z) = relu(z), its square, or z times the gate W_3 H."""
+        z = self.apply(units[0], H)
+        factor = {"relu": 1, "relu2": z, "gate": 0}[kind]
+        return self.apply(units[1], (z * self.apply(units[2], H) if kind == "gate" else self.relu(z) * factor) % self.p)
 
-def layers(model: Model, field: Field, H: np.ndarray) -> Iterator[np.ndarray]:
-    """The residual stream after every layer."""
-    n, kind = model.keys, model.arch["attention"]
-    for heads, ffn, units in model.layers:
-        total = H
-        for head in heads:
-            V, K, Q = (field.apply(head[k], H, model.rows) for k in ("W_V", "W_K", "W_Q"))
-            scores, scale = field.dot(K[:, :n].T, Q), model.scale
-            if kind == "softmax":
-                if scores.any() or model.arch["causal"]:
-                    raise Unchecked("softmax of scores that are not 0")
-                scores, scale = field.full(scores.shape, 1), scale / n
-            scores = field.relu(scores) if kind == "relu" else scores
-            scores = np.triu(scores) if model.arch["causal"] else scores
-            total = (total + field.of(scale) * field.dot(V[:, :n], scores)) % field.p
-        if ffn:
-            gate = field.apply(ffn["W_3"], total, units) if "W_3" in ffn else None
-            inside = field.activate(model.arch["ffn"], field.apply(ffn["W_1"], total, units), gate)
-            total = (total + field.apply(ffn["W_2"], inside, model.rows)) % field.p
-        H = total
-        yield H
+def run_layers(model: Model, field: Field, H: np.ndarray) -> Iterator[dict[str, np.ndarray]]:
+    """The residual stream in every layer: after its heads, H + s Σ W_V H f((W_K H)ᵀ W_Q H), and after its units."""
+    n, causal, kind = model.keys, model.program["causal"], model.program["attention"]
+    scale, mean = field.of(number(model.program["scale"])), field.of(Fraction(1, n))
+    need(kind in ("linear", "relu", "softmax"), f"program.json: attention {kind!r}")
+    for heads, units in model.layers:
+        attended = H
+        for W_V, W_K, W_Q in heads:
+            V, K, Q = (field.apply(W, H) for W in (W_V, W_K, W_Q))
+            scores = K[:, :n].T @ Q % field.p
+            if kind == "softmax" and (scores.any() or causal):
+                raise Unchecked("softmax of scores that are not 0")
+            weights = field.relu(scores) if kind == "relu" else full(scores.shape, mean) if kind == "softmax" else scores
+            attended = (attended + scale * (V[:, :n] @ (np.triu(weights) if causal else weights))) % field.p
+        H = (attended + field.feed_forward(model.program["units"], units, attended)) % field.p if units else attended
+        yield {"heads": attended, "units": H}
 
-def program(model: Model, field: Field) -> tuple[list[Any], list[int]]:
-    """The value of every node at a random point (None where it has none here), and its degree."""
-    values: list[Any] = []
-    degrees: list[int] = []
-    symmetric = {f["node"] for f in model.graph["facts"] if f["kind"] in ("symmetric", "spectrum", "interval", "interval or 0")}
-    for index, node in enumerate(model.graph["nodes"]):
-        op, shape = node["op"], (model.size(node["shape"][0]), model.size(node["shape"][1]))
-        need(all(type(a) is int and 0 <= a < index for a in node["args"]), f"program node {index}: reads a later node")
-        a, d = [values[i] for i in node["args"]], [degrees[i] for i in node["args"]]
-        attr: Any = next(iter(node["attr"].values())) if node["attr"] else None
-        value: Any = None
-        if op == "input":
-            value = np.vectorize(lambda _: secrets.randbelow(field.p), otypes=[object])(field.full(shape))
-            value = np.triu(value) + np.triu(value, 1).T if index in symmetric and shape[0] == shape[1] else value
-        elif op == "constant":
-            numbers: list[Any] = [field.of(number(str(x))) for x in attr["entries"]]
-            value = np.array(numbers, dtype=object).reshape(shape)
-        elif op in ("zeros", "ones", "eye"):
-            value = np.eye(shape[0], dtype=int).astype(object) if op == "eye" else field.full(shape, int(op == "ones"))
-        elif all(x is not None for x in a):
-            value = operation(op, a, attr, shape, field)
-        need(value is None or value.shape == shape, f"program node {index} ({op}): its value is not of its shape")
-        values.append(value)
-        product = op in ("matmul", "hadamard", "rowscale")
-        plain = sum(d) if product else max(d, default=0)
-        degrees.append(1 if op == "input" else 2 * max(d) + 1 if op == "units" else plain)
-    return values, degrees
-
-def operation(op: str, a: list[Any], attr: Any, shape: tuple[int, int], field: Field) -> Any:
-    simple: dict[str, Callable[[], Any]] = {
-        "add": lambda: (a[0] + a[1]) % field.p,
-        "scale": lambda: field.of(number(attr)) * a[0] % field.p,
+def run_program(model: Model, wanted: set[int], field: Field, given: Any = ()) -> dict[int, Any]:
+    """The values of the wanted nodes, and of those that they need, at a random point beside what is given."""
+    values, needed = dict(given), set(wanted)
+    for i in reversed(range(len(model.nodes))):
+        needed |= set(model.nodes[i]["args"]) if i in needed - set(values) else set()
+    for i in sorted(needed - set(values)):
+        values[i] = operation(model.nodes[i], [values[a] for a in model.nodes[i]["args"]], model.shapes[i], field)
+        need(i >= 0 and values[i].shape == model.shapes[i], f"program.json: node {i} is not of its shape")
+    return values
+def operation(node: Any, a: list[np.ndarray], shape: tuple[int, ...], field: Field) -> np.ndarray:
+    def units() -> np.ndarray:  # entry by entry: a column for each, the arguments are rows, and then a row of ones
+        H = np.stack([*(np.broadcast_to(x, shape).ravel() for x in a), full((prod(shape),), 1)])
+        matrices = [matrix(node[k], k) for k in ("W_1", "W_2", "W_3") if k in node]
+        return field.feed_forward(node["kind"], matrices, H).reshape(shape)
+    known: dict[str, Callable[[], np.ndarray]] = {
+        "input": lambda: symmetric(field.random(shape)) if node["symmetric"] else field.random(shape),
+        "units": units,
+        "constant": lambda: field.apply(matrix(node["value"], "a constant"), identity(shape[1])),
+        "add": lambda: np.stack(a).sum(axis=0) % field.p,
+        "scale": lambda: field.of(number(node["factor"])) * a[0] % field.p,
         "transpose": lambda: a[0].T,
-        "matmul": lambda: field.dot(a[0], a[1]),
-        "spread": lambda: np.eye(shape[0], dtype=int).astype(object) * a[0][0, 0],
+        "matmul": lambda: a[0] @ a[1] % field.p,
+        "spread": lambda: identity(shape[0]) * a[0].item(),
         "vstack": lambda: np.concatenate(a),
         "top": lambda: a[0][: shape[0]],
         "bottom": lambda: a[0][len(a[0]) - shape[0] :],
-        **dict.fromkeys(("hadamard", "rowscale"), lambda: a[0] * a[1] % field.p),
-        "diag": lambda: np.diag(a[0][:, 0]),
     }
-    if op != "units":
-        return simple[op]() if op in simple else None
-    total = field.full(shape)
-    for unit in attr["units"]:
-        z, gate = field.full(shape, field.of(number(unit["bias"]))), field.full(shape)
-        for c, x in zip(unit["coefficients"], a, strict=True):
-            z = (z + field.of(number(c)) * x) % field.p
-        for c, x in zip(unit["gate"], a, strict=False):
-            gate = (gate + field.of(number(c)) * x) % field.p
-        found = field.activate(attr["kind"], z, gate if attr["kind"] == "gate" else None)
-        total = (total + field.of(number(unit["weight"])) * found) % field.p
-    return total
+    return known[node["op"]]()
 
-def encode(model: Model, field: Field, values: list[Any]) -> np.ndarray:
-    """H_0: leaves of the program in their rows; a value that is computed is refused."""
-    H, nodes = field.full((model.rows, model.tokens)), model.graph["nodes"]
-    for p in model.artifact["encoding"]:
-        place, kind = f"encoding of {p['name']}", p["kind"]
-        value = np.eye(p["height"], dtype=int).astype(object)
-        if kind == "zeros":
-            continue
-        if kind != "eye":
-            need(0 <= p["node"] < len(nodes), f"{place}: no such node")
-            node = nodes[p["node"]]
-            below = [nodes[i] for i in node["args"]]
-            below += [nodes[i] for b in below if b["op"] == "transpose" for i in b["args"]]
-            leaf = kind in ("input", "constant", "ones", "spread", "vstack") and node["op"] == kind
-            leaf = leaf and all(b["op"] in ("input", "zeros", "transpose") for b in below)
-            need(leaf, f"{place}: it is computed ({node['op']})")
-            value = values[p["node"]].T if p["flipped"] else values[p["node"]]
-        rows, cols = slice(p["row"], p["row"] + p["height"]), slice(0, p["width"])
-        fits = p["row"] >= 0 and H[rows, cols].shape == value.shape
-        need(fits, f"{place}: rows {p['row']}… are no place for a value of shape {value.shape}")
-        H[rows, cols] = value
-    return H
+# -- 3. Identity -----------------------------------------------------------------------------------------------------------
+def stored(place: Any, H: np.ndarray) -> np.ndarray:
+    """The part of the stream that a place names, as it is read."""
+    (height, width), row, token = place["shape"], place["row"], place["token"]
+    part = H[row : row + height, token : token + width]
+    need(min(row, token) >= 0 and part.shape == (height, width), f"{place['name']}: rows {row}… are outside the stream")
+    return part.T if place["flipped"] else part
 
 def check_identity(model: Model) -> str:
-    # degree: times 3 (attention) and 2 (products of units) a layer; numbers: at most degree times the bits of all weights
-    nodes, products = model.graph["nodes"], model.arch["ffn"] in ("relu2", "gate")
-    degree = max(3 ** len(model.layers) * (1 + products) ** len(model.layers), *program(model, Field(61))[1])
-    numbers = sum(v.numerator.bit_length() + v.denominator.bit_length() for _, m, _ in model.matrices() for v in m.values())
-    texts = 4 * sum(len(json.dumps(node["attr"])) + 16 for node in nodes)
-    sizes = sum(model.size(node["shape"][0]) * model.size(node["shape"][1]) for node in nodes)
-    relus = model.tokens * sum(u + len(h) * model.tokens for h, _, u in model.layers) + texts * sizes
-    bits = (degree * (numbers + texts + 64 * model.rows * model.tokens) * (relus + 4) ** 2).bit_length() + _SAFETY + 16
-    if bits > _LIMIT:
-        raise Unchecked(f"a degree of {degree.bit_length()} bits needs too large a prime")
-    field = Field(bits)
-    values, _ = program(model, field)
-    H = [encode(model, field, values)]
-    H += layers(model, field, H[0])
-    outputs = {o["name"]: o["node"] for o in model.graph["outputs"]}
-    placed = {p["name"]: p for p in model.artifact["decoding"]}
-    need(outputs and set(outputs) == set(placed), f"decoding: reads {sorted(placed)}, the program returns {sorted(outputs)}")
-    for name, node in outputs.items():
-        p, want = placed[name], values[node]
-        if want is None:
-            raise Unchecked(f"output {name}: the program's graph has an operation that is not algebraic")
-        need(min(p["row"], p["token"]) >= 0, f"output {name}: read outside the stream")
-        got = H[-1][p["row"] : p["row"] + p["height"], p["token"] : p["token"] + p["width"]]
-        got = (-1 if p["negated"] else 1) * (got.T if p["flipped"] else got) % field.p
-        need(got.shape == want.shape, f"output {name}: shape {got.shape}, expected {want.shape}")
-        for i, j in np.argwhere(got != want):
-            raise Refused(f"output {name}[{i}, {j}]: the weights and the program differ")
-    for hint in model.artifact["hints"]:
-        if hint["node"] is not None and values[hint["node"]] is not None:
-            want = values[hint["node"]].T if hint["flipped"] else values[hint["node"]]
-            part = H[hint["boundary"]][hint["row"] : hint["row"] + len(want), : want.shape[1]]
-            same = part.shape == want.shape and (part == want).all()
-            need(same, f"layer {hint['boundary']}, rows {hint['row']}…: labelled {hint['name']}, but they hold something else")
-    given = [str(f["node"]) for f in model.graph["facts"] if nodes[f["node"]]["op"] == "input"]
-    at = ", ".join(f"{k} = {v}" for k, v in model.sizes.items())
-    note = f"; assumes what the program states of inputs {', '.join(given)}" if given else ""
-    return f"at {at}, random point modulo a random prime of {bits + 1} bits, wrong with probability below 2^-{_SAFETY}{note}"
+    program, field = model.program, Field(model.bits)
+    outputs, labels, encoding = program["outputs"], program["labels"], program["encoding"]
+    values = run_program(model, {place["node"] for place in (*outputs, *labels, *encoding)}, field)
+    leaves = {0, 1}.union(*(v.ravel() for i, v in values.items() if model.nodes[i]["op"] in ("input", "constant")))
+    H = full((model.rows, model.tokens))
+    for place in encoding:
+        part, value = stored(place, H), values[place["node"]]
+        fits = leaves.issuperset(value.ravel()) and part.shape == value.shape
+        need(fits, f"encoding of {place['name']}: it is computed, or not of its shape")
+        part[:] = value
+    stream = dict(enumerate([{"heads": H, "units": H}, *run_layers(model, field, H)]))
+    need(outputs and len({o["name"] for o in outputs}) == len(outputs), "outputs: none, or two of one name")
+    for place in (*labels, *({**o, "layer": len(model.layers), "after": "units"} for o in outputs)):
+        got, want = stored(place, stream[place["layer"]][place["after"]]), values[place["node"]]
+        got = -got % field.p if place["negated"] else got
+        where = f"layer {place['layer']}, rows {place['row']}…: {place['name']}"
+        need(got.shape == want.shape, f"{where} has shape {want.shape}, there is {got.shape}")
+        wrong = np.argwhere(got != want).tolist()
+        need(not wrong, f"{where}{wrong[0] if wrong else ''} is not what the weights compute")
+    return f"at a random point modulo a random prime of {field.p.bit_length()} bits; wrong with probability below 2^-80"
 
-def formula(text: str, names: dict[str, Fraction]) -> Fraction:  # nothing is executed
-    def value(node: ast.expr) -> Fraction:
-        if isinstance(node, ast.Constant) and type(node.value) is int:
-            return Fraction(node.value)
-        if isinstance(node, ast.Name) and node.id in names:
-            return names[node.id]
-        if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Add, ast.Sub, ast.Mult)):
-            a, b = value(node.left), value(node.right)
-            return a + b if isinstance(node.op, ast.Add) else a - b if isinstance(node.op, ast.Sub) else a * b
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Max":
-            return max(value(arg) for arg in node.args)
-        raise Unchecked(f"formula {text!r}")
-    return value(ast.parse(text, mode="eval").body)
+def check_figure(model: Model, what: str, value: Any, bound: int) -> str:
+    widths = {"heads": [len(heads) for heads, _ in model.layers], "units": [m[0].shape[0] for _, m in model.layers if m]}
+    found = {"layers": len(model.layers), "rows": model.rows, **{k: max(v, default=0) for k, v in widths.items()}}
+    need(found[what] <= bound == value, f"the weights have {found[what]} {what}, the formula gives {value}")
+    return f"the weights have {found[what]}"
 
-def check_sizes(model: Model) -> str:
-    found = {"depth": len(model.layers), "heads": max((len(h) for h, _, _ in model.layers), default=0), "rows": model.rows}
-    if (bounds := model.data["bounds"]) is None:
-        return ", ".join(f"{k} {v}" for k, v in found.items())
-    names = {k: Fraction(v) for k, v in model.sizes.items()}
-    names |= {k: number(v) for k, v in model.data["constants"].items() if v.replace("/", "").isdigit()}
-    found["width"] = max((u for _, _, u in model.layers), default=0)
-    for key, text in zip(("depth", "heads", "rows", "width"), (*bounds["formulas"], bounds["width_formula"]), strict=True):
-        if text is not None and bounds[key] is not None:
-            want = formula(text, names)
-            need(want == bounds[key], f"bound of {key}: {text} is {want}, the file says {bounds[key]}")
-            need(found[key] <= bounds[key], f"{key}: {found[key]} is above {text} = {bounds[key]}")
-    return ", ".join(f"{k} {v}" for k, v in found.items())
+# -- 4. Residuals ----------------------------------------------------------------------------------------------------------
+TARGETS = {
+    "inverse": "in {form}, ‖I − SX‖₂ ≤ {tol} for every symmetric S with its eigenvalues in [{from}, {to}]",
+    "inverse_sqrt": "in {form}, ‖I − S^½ X‖₂ ≤ {tol} for every S > 0 with the roots of its eigenvalues in [{from}, {to}]",
+    "sign": "{form} has eigenvalues within {tol} of their signs for every symmetric A with |eigenvalues| in [{from}, {to}]",
+    "polar": "{form} has singular values within {tol} of 1 for every A with its singular values in [{from}, {to}]",
+}
+def image(polynomial: list[Fraction], a: Fraction, b: Fraction, halvings: int = 40) -> tuple[Fraction, Fraction]:
+    """Bounds of a polynomial (constant first) on [a, b]: it is between its Bernstein coefficients there."""
+    n = len(polynomial) - 1
+    shifted = [(b - a) ** i * sum(comb(j, i) * polynomial[j] * a ** (j - i) for j in range(i, n + 1)) for i in range(n + 1)]
+    bernstein = [Fraction(sum(shifted[i] * Fraction(comb(k, i), comb(n, i)) for i in range(k + 1))) for k in range(n + 1)]
+    if halvings == 0 or bernstein in (sorted(bernstein), sorted(bernstein, reverse=True)):  # monotone: the ends are exact
+        return min(bernstein), max(bernstein)
+    parts = [image(polynomial, *part, halvings - 1) for part in ((a, (a + b) / 2), ((a + b) / 2, b))]
+    return min(part[0] for part in parts), max(part[1] for part in parts)
+
+def check_residual(model: Model, claim: Any) -> str:
+    """S X = I − r(S) as polynomials at the saved sizes, and a chain r of polynomials stays within tol.
+    Random matrices take the places of nodes: S or A, right-hand sides B, G S for Q. What has to be odd acts on [0 A; Aᵀ 0]."""
+    target, roles, chain = claim["target"], claim["given"], [[number(c) for c in polynomial] for polynomial in claim["chain"]]
+    field, put = Field(model.bits + sum(map(len, chain))), dict[str, np.ndarray]()
+    p, fresh = field.p, {role: field.random(model.shapes[node]) for role, (node, _) in roles.items()}
+    def twofold(a: np.ndarray) -> np.ndarray:
+        return np.block([[full((len(a), len(a))), a], [a.T, full(a.T.shape[:1] * 2)]])
+    A = put["A"] = symmetric(fresh["A"]) if target == "sign" else fresh.get("A", full((1, 1)))
+    S = symmetric(fresh["S"]) if "S" in fresh else A.T @ A % p
+    R = twofold(A) if target in ("sign", "polar") else S
+    put |= {"S": S @ S % p if target == "inverse_sqrt" else S, "B": fresh.get("B", identity(len(R)))}
+    E = A.T @ put["B"] % p if target == "inverse" and "A" in fresh else put["B"]
+    r, low, high = R, number(claim["from"]), number(claim["to"])
+    need(low <= high and ("S" in fresh or target != "inverse" or len(A) >= len(S)), "an empty interval, or A has few rows")
+    for polynomial in chain:
+        low, high = image(polynomial, low, high)
+        low, high = Fraction(low * 2**200 // 1, 2**200), Fraction(-(-high * 2**200 // 1), 2**200)  # outward, with fewer digits
+        total = full(R.shape)
+        for c in reversed(polynomial):
+            total = (total @ r + field.of(c) * identity(len(R))) % p
+        r = total
+    expected = (E - r @ E) % p
+    if "Q" in fresh:
+        G = fresh["Q"] if fresh["Q"].shape[1] == len(S) else fresh["Q"].T
+        put["Q"], expected = (G @ S % p).reshape(fresh["Q"].shape), G @ expected % p
+    given = {node: field.of(1 / number(factor)) * put[role] % p for role, (node, factor) in roles.items()}
+    found = run_program(model, {claim["solution"]}, field, given)[claim["solution"]]
+    found = twofold(found) if target in ("sign", "polar") else found if "Q" in fresh else R @ found % p
+    same = found.shape == expected.shape and (found == expected).all()
+    need(same, "the program is not what the chain of polynomials says")
+    need(max(-low, high) <= number(claim["tol"]), f"the residual may be {float(max(-low, high)):.6g}")
+    return f"it stays within {float(max(-low, high)):.3g}"
+
+# -- 5. Fits ---------------------------------------------------------------------------------------------------------------
+z, y = sympy.symbols("z y", real=True)
+INTERVALS = {name: getattr(iv, name) for name in ("exp", "log", "sqrt", "sin", "cos", "mpf", "pi", "e")}
+def exact(a: Fraction, b: Fraction | None = None) -> Any:
+    """The interval from a to b, rounded outward."""
+    return iv.mpf([iv.mpf(x.numerator) / x.denominator for x in (a, a if b is None else b)])
+def in_intervals(f: Any) -> Callable[[Any], Any]:
+    """f(z) in interval arithmetic; everything where it is not defined."""
+    need(all(call.func.__name__ in INTERVALS for call in f.atoms(sympy.core.function.Application)), f"no intervals for {f}")
+    run = sympy.lambdify(z, f, [INTERVALS, "mpmath"])
+    def enclose(x: Any) -> Any:
+        try:
+            return iv.mpf(run(x))
+        except (iv.ComplexResult, ZeroDivisionError):
+            return iv.mpf(["-inf", "inf"])
+    return enclose
+def near(f: Any, units: list[Any], lo: Fraction, hi: Fraction, bound: Fraction) -> None:
+    """Refuses unless |Σ weight · relu(slope z + bias) − f(z)| ≤ bound for lo ≤ z ≤ hi."""
+    def fitted(x: Fraction) -> Fraction:
+        return sum((w * max(a * x + b, Fraction(0)) for a, b, w in units), Fraction(0))
+    need(lo < hi, "the domain is empty")
+    (value, slope, curve), limit, tries = (in_intervals(f.diff(z, k)) for k in range(3)), exact(bound), 10**5
+    knots = sorted({lo, hi, *(-b / a for a, b, _ in units if a and lo < -b / a < hi)})
+    todo = [(a, b, fitted(a), (fitted(b) - fitted(a)) / (b - a)) for a, b in pairwise(knots)]
+    while todo and (tries := tries - 1):
+        a, b, level, steep = todo.pop()
+        m, r, whole = (a + b) / 2, exact((b - a) / 2), exact(a, b)
+        at, line = exact(m), exact(level + steep * (m - a))  # g = f − line is g(m) + g′(m)(z − m) + ½ g″(·)(z − m)²
+        by_taylor = abs(value(at) - line) + abs(slope(at) - exact(steep)) * r + abs(curve(whole)) * r**2 / 2
+        if not (by_taylor <= limit or abs(value(whole) - line - exact(-abs(steep), abs(steep)) * r) <= limit):
+            need(b - a > Fraction(1, 2**70), f"not within the bound at z = {float(m):.6g}")
+            todo += [(a, m, level, steep), (m, b, level + steep * (m - a), steep)]
+    need(not todo, "not proved with 100,000 pieces")
+def check_fit(node: Any, fit: Any) -> str:
+    """Along z for each of the few values of y; or z y = (s² − s'²)/(4c) for s = z + c y and s' = z − c y."""
+    f, bound, none = formula(fit["function"], {"z": z, "y": y}), number(fit["bound"]), Fraction(0)
+    (lo, hi), (W_1, W_2) = map(number, fit["z"]), (matrix(node[k], k).entries for k in ("W_1", "W_2"))
+    ends = range(len(node["args"]) + 1)  # a unit is its slopes, bias and weight
+    units = [(*(W_1.get((u, j), none) for j in ends), W_2.get((0, u), none)) for u in range(node["W_1"]["shape"][0])]
+    need(node["kind"] == "relu" and len(ends) <= 3 and fit.get("values") != [], "no ReLU units of one or two arguments")
+    if "values" in fit:
+        for v in map(number, fit["values"]):
+            along = [(u[0], u[-2] + v * sum(u[1:-2]), u[-1]) for u in units]
+            near(f.subs(y, sympy.Rational(v)), along, lo, hi, bound)
+        return "every linear piece enclosed"
+    directions, (shift, part) = {u[1] / u[0] for u in units if u[0]}, map(number, fit["split"])
+    fits = f == z * y and len(directions) == 2 and not sum(directions) and all(u[0] or not u[1] for u in units)
+    need(fits, "not a product by units along z + c y and z − c y")
+    for c, constant, limit in ((min(directions), shift, part), (max(directions), -shift, bound - part)):
+        along = [(u[0], u[2], u[3] if u[0] else u[3] / 2) for u in units if not u[0] or u[1] / u[0] == c]
+        low, high = sorted(c * number(end) for end in fit["y"])
+        near(z**2 / (4 * sympy.Rational(c)), [*along, (none, Fraction(1), constant)], lo + low, hi + high, limit)
+    return "two squares, every linear piece enclosed"
+
+# -- 6. Claims -------------------------------------------------------------------------------------------------------------
+def claims(model: Model, files: dict[str, bytes]) -> Iterator[tuple[str, str, Callable[[], str]]]:
+    """(name, statement, what decides it) of all that the files claim."""
+    program, sizes = model.program, {**model.program["parameters"], **model.sizes}
+    at, names = ", ".join(f"{name} = {size}" for name, size in sizes.items()), ", ".join(o["name"] for o in program["outputs"])
+    at += "".join(f", given {node['name']} symmetric" for node in model.nodes if node.get("symmetric"))
+    yield "floats", "float64 weights are nearest to the exact ones", partial(check_floats, model, files["weights.safetensors"])
+    text = f"layers of {program['attention']} attention and {program['units']} units compute {names} of {program['name']}, "
+    text += f"and {len(program['labels'])} labels of rows are right, as polynomials in the inputs at {at}"
+    yield "identity", text, partial(check_identity, model)
+    for figure in program["figures"]:
+        what, bound, source = (figure[k] for k in ("what", "bound", "source"))
+        text, value = (formula(figure["formula"], names) for names in ({k: sympy.Symbol(k) for k in sizes}, sizes))
+        yield what, f"at most {text} = {bound} ({source})", partial(check_figure, model, what, value, bound)
+    for claim in program["residuals"]:
+        form = " ".join(k for k in ("Q", "X", "Aᵀ", "B") if k == "X" or k[0] in claim["given"]) + f" (node {claim['solution']})"
+        form += " for " + ", ".join(f"{role} = {factor} × node {node}" for role, (node, factor) in claim["given"].items())
+        yield "residual", TARGETS[claim["target"]].format(form=form, **claim), partial(check_residual, model, claim)
+    for i, node in enumerate(model.nodes):
+        if fit := node.get("fit"):
+            domain = {key: fit[key] for key in ("z", "y", "values") if key in fit}  # y has one of the values
+            text = f"units of node {i} are within {fit['bound']} of {formula(fit['function'], {'z': z, 'y': y})} for {domain}"
+            yield "fit", text, partial(check_fit, node, fit)
 
 def check(folder: Path) -> list[tuple[str, str, str]]:
     """(claim, HOLDS | REFUSED | UNCHECKED, detail) for every claim of the folder."""
     out: list[tuple[str, str, str]] = []
-    def attempt(name: str, run: Callable[[], Any]) -> Any:
+    def attempt(name: str, statement: str, decide: Callable[[], Any]) -> Any:
         try:
-            out.append((name, "HOLDS", found if isinstance(found := run(), str) else ""))
+            found = decide()
+            out.append((name, "HOLDS", f"{statement}: {found}" if found and isinstance(found, str) else statement))
             return found
-        except Unchecked as reason:
-            out.append((name, "UNCHECKED", str(reason)))
-        except Refused as reason:
-            out.append((name, "REFUSED", str(reason)))
+        except (Refused, Unchecked) as reason:
+            out.append((name, type(reason).__name__.upper(), f"{statement}: {reason}"))
         except Exception as error:  # a hostile file can be wrong in any way; it is refused, whatever the way
-            out.append((name, "REFUSED", f"the file is malformed: {type(error).__name__} {error}"))
-        return None
-    def rest(certificate: Any) -> str:
-        derived = {"hashes", "format", "floats", "identity", "sizes"}
-        need(set(certificate["claims"]) >= derived, "certificate.json: a claim is missing")
-        others = set(certificate["claims"]) - derived
-        if others or model.artifact["lowered"] is not None or model.graph["residuals"] or model.data["theory"] is not None:
-            raise Unchecked(f"not re-derived here: {', '.join(sorted(others | {'errors'}))} (of approximations and iterations)")
-        return "no others"
-    files = attempt("hashes", lambda: read_files(folder))
-    model: Any = attempt("format", lambda: Model(parse(files["model.json"], "model.json"))) if files else None
-    if model is not None:
-        attempt("floats", lambda: check_floats(model, files["weights.safetensors"]))
-        attempt("identity", lambda: check_identity(model))
-        attempt("sizes", lambda: check_sizes(model))
-        attempt("claims", lambda: rest(parse(files["certificate.json"], "certificate.json")))
+            out.append((name, "REFUSED", f"{statement}: the file is malformed: {type(error).__name__} {error}"))
+    def stated() -> Any:
+        found, given = list(claims(model, files)), parse(files["certificate.json"], "certificate.json")["claims"]
+        ours = [{"name": name, "statement": statement} for name, statement, _ in found]
+        wrong = [f"{b} instead of {a}" for a, b in zip(ours, given, strict=False) if a != b] or ["a claim is missing, or added"]
+        need(ours == given, f"certificate.json: {wrong[0]}")
+        return found
+    files: Any = attempt("hashes", "every file has the SHA-256 in manifest.json", lambda: read_files(folder))
+    model: Any = files and attempt("format", "the files describe layers", lambda: Model(files))
+    for claim in (model and attempt("claims", "certificate.json says what the other files claim", stated)) or []:
+        attempt(*claim)
     return out
 
 def main(arguments: list[str]) -> int:
-    if len(arguments) != 1:
-        print("usage: python checker.py DIR", file=sys.stderr)
-        return 2
-    results = check(Path(arguments[0]))
+    results = check(Path(*arguments))
     for name, verdict, detail in results:
-        print(f"{verdict:<9} {name:<9} {detail}")
+        print("".join(c if c.isprintable() else "?" for c in f"{verdict:<9} {name:<9} {detail}"))  # names may hold anything
     return 0 if results and all(verdict == "HOLDS" for _, verdict, _ in results) else 1
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Saved models: a folder of plain text that is complete and unaltered, or refused.
 
     model.json     the program's graph, the architecture, the exact weights, where inputs go and outputs are read
-    weights.safetensors  the float64 weights, for other programs; the checker compares them with the exact ones
-    certificate.json     the names of the claims that `proofs_check/checker.py` decides from these files alone
+    program.json, weights.json, weights.safetensors, certificate.json
+                   the same for other programs: what `proofs_check/checker.py` reads, and nothing else (see `normal_form`)
     README.txt     what this is and how to run it
     manifest.json  the format version, size and SHA-256 of the other files, and a SHA-256 of its own entries
 
@@ -33,11 +33,12 @@ from ..proofs_check.newton_model import NewtonTheory
 from . import atomic
 from .codec import from_json, to_json
 from .compiled import Compiled
+from .normal_form import CERTIFICATE, EXACT, PROGRAM, WEIGHTS, checked_files, dump
 
 FORMAT = "headwright model"
-VERSION = 2
+VERSION = 3
 MODEL, README, MANIFEST = "model.json", "README.txt", "manifest.json"
-WEIGHTS, CERTIFICATE = "weights.safetensors", "certificate.json"
+CHECKED = (PROGRAM, EXACT, WEIGHTS, CERTIFICATE)
 _OURS = "pass a folder made by `headwright compile`"
 _AGAIN = "compile the model again, or copy the folder again from its source"
 
@@ -51,12 +52,10 @@ def save(model: Compiled, path: str | os.PathLike[str], *, overwrite: bool = Fal
     target = Path(os.path.abspath(path))
     check_target(target, overwrite)
     try:
-        described = _to_dict(model)
+        contents = _contents(model, target.name)
     except TypeError as error:
         fix = "write the function with + − × ÷ ** and sympy functions, so that it is an expression"
         raise ModelFolderError(f"{model.name} cannot be saved: {error}", fix=fix) from error
-    contents = {MODEL: _dump(described), README: _readme(model, target.name).encode()}
-    contents |= {WEIGHTS: weight_file(model.artifact), CERTIFICATE: _dump({"claims": _claims(model)})}
     contents[MANIFEST] = _manifest(contents)
     try:
         with atomic.temporary_folder(target) as folder:
@@ -93,10 +92,14 @@ def load(path: str | os.PathLike[str]) -> Compiled:
     try:
         data = json.loads(contents[MODEL])
         model = _from_dict(data)
+        expected = checked_files(model)
     except HeadwrightError:
         raise
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, AssertionError, RecursionError) as error:
         raise ModelFolderError(f"{folder / MODEL} does not describe a model: {error}", fix=_AGAIN) from error
+    for name, data in expected.items():
+        if contents.get(name) != data:
+            raise ModelFolderError(f"{folder / name} does not belong to {MODEL}: it follows from it, and differs", fix=_AGAIN)
     return model
 
 
@@ -122,7 +125,7 @@ def check_target(path: str | os.PathLike[str], overwrite: bool) -> None:
     if target.is_symlink() or not target.is_dir():
         what = "a symbolic link" if target.is_symlink() else "a file"
         raise ModelFolderError(f"{target} is {what}: a model folder cannot replace it", fix="choose another name")
-    others = sorted(set(os.listdir(target)) - {MODEL, README, MANIFEST, WEIGHTS, CERTIFICATE})
+    others = sorted(set(os.listdir(target)) - {MODEL, README, MANIFEST, *CHECKED})
     if not is_model_folder(target) or others:
         what = f"holds other files ({', '.join(others[:3])})" if others else "is not a model folder"
         rule = "only model folders are ever replaced"
@@ -152,10 +155,6 @@ def _put(folder: Path, target: Path, overwrite: bool) -> None:
 # -- files and hashes ----------------------------------------------------------------------------------------------
 
 
-def _dump(data: Any) -> bytes:
-    return (json.dumps(data, ensure_ascii=False, indent=1, allow_nan=False) + "\n").encode()
-
-
 def _digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
@@ -166,7 +165,7 @@ def _manifest(contents: Mapping[str, bytes]) -> bytes:
         "version": VERSION,
         "files": {name: {"bytes": len(data), "sha256": _digest(data)} for name, data in contents.items()},
     }
-    return _dump({**entries, "sha256": _digest(_dump(entries))})
+    return dump({**entries, "sha256": _digest(dump(entries))})
 
 
 def _read_manifest(folder: Path) -> dict[str, Any]:
@@ -185,7 +184,7 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
     if version != VERSION:
         fix = "install a newer headwright, or compile the model again with this one"
         raise ModelFolderError(f"{path} has format version {version!r}: this headwright reads version {VERSION}", fix=fix)
-    if digest != _digest(_dump(entries)) or data != _dump(manifest) or not {MODEL, README} <= set(entries["files"]):
+    if digest != _digest(dump(entries)) or data != dump(manifest) or not {MODEL, README} <= set(entries["files"]):
         raise ModelFolderError(f"{path} was altered: its entries do not match its own SHA-256", fix=_AGAIN)
     files: dict[str, Any] = entries["files"]
     return files
@@ -215,6 +214,12 @@ def _bytes(path: Path, missing: str) -> bytes:
 # -- the model -----------------------------------------------------------------------------------------------------
 
 
+def _contents(model: Compiled, name: str) -> dict[str, bytes]:
+    """The files of a model, but for the manifest. Raises TypeError for a Python function that is no expression."""
+    described = {MODEL: dump(_to_dict(model)), README: _readme(model, name).encode()}
+    return {**described, **checked_files(model)}
+
+
 def _to_dict(model: Compiled) -> dict[str, Any]:
     artifact = {f.name: to_json(getattr(model.artifact, f.name)) for f in fields(Artifact) if f.name != "layers"}
     return {
@@ -241,31 +246,6 @@ def _from_dict(data: Mapping[str, Any]) -> Compiled:
     model.bounds = from_json(Bounds | None, data["bounds"])
     model.theory = from_json(NewtonTheory | None, data["theory"])
     return model
-
-
-def _claims(model: Compiled) -> list[str]:
-    """What the files claim; "errors" stands for what the small checker does not re-derive."""
-    inexact = model.artifact.lowered is not None or model.artifact.graph.residuals or model.theory is not None
-    return ["hashes", "format", "floats", "identity", "sizes", *(["errors"] if inexact else [])]
-
-
-def weight_file(artifact: Artifact) -> bytes:
-    """The matrices of every distinct layer in the safetensors format, float64: `layer.0.head.1.W_V`, `layer.0.ffn.W_1`."""
-    found: dict[str, np.ndarray] = {}
-    for i, layer in enumerate(artifact.unique_layers):
-        for j, head in enumerate(layer.heads):
-            found |= {f"layer.{i}.head.{j}.{name}": getattr(head, name).dense() for name in ("W_V", "W_K", "W_Q")}
-        if layer.ffn is not None:
-            named = ((name, getattr(layer.ffn, name)) for name in ("W_1", "W_2", "W_3"))
-            found |= {f"layer.{i}.ffn.{name}": matrix.dense() for name, matrix in named if matrix is not None}
-    header, start = {}, 0
-    for name, array in found.items():
-        stop = start + 8 * array.size
-        header[name] = {"dtype": "F64", "shape": list(array.shape), "data_offsets": [start, stop]}
-        start = stop
-    text = json.dumps(header).encode()
-    text += b" " * (-len(text) % 8)
-    return len(text).to_bytes(8, "little") + text + b"".join(a.astype("<f8").tobytes() for a in found.values())
 
 
 def _text(value: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable
 from fractions import Fraction
@@ -288,14 +289,16 @@ def test_a_python_function_cannot_be_saved_and_leaves_nothing(tmp_path: Path) ->
 
 
 def resealed(folder: Path, change: Callable[[str], str]) -> None:
-    """model.json changed, with hashes that fit again: as somebody who knows the format would."""
+    """model.json changed, with the files that follow from it and hashes that fit: as somebody who knows the format would."""
     from headwright.runtime import checkpoint
 
-    contents = {name: (folder / name).read_bytes() for name in (checkpoint.MODEL, checkpoint.README)}
+    contents = {path.name: path.read_bytes() for path in folder.iterdir() if path.name != checkpoint.MANIFEST}
     text = contents[checkpoint.MODEL].decode()
     altered = change(text)
     assert altered != text
     contents[checkpoint.MODEL] = altered.encode()
+    with contextlib.suppress(ValueError):  # a text that describes no model has no such files
+        contents |= checkpoint.checked_files(checkpoint._from_dict(json.loads(altered)))
     for name, data in {**contents, checkpoint.MANIFEST: checkpoint._manifest(contents)}.items():
         (folder / name).write_bytes(data)
 
