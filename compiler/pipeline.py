@@ -114,8 +114,7 @@ def compile_graph(
     machine = Machine.of(architecture)
     look_through = ("minor",) if optimize == "balanced" else ("all", "minor")
     several = (graph, look_through, machine.keys is None and cuts_inputs(graph))
-    sums = ("attention", "scaled", "units") if machine.by_units else ("attention",)
-    plans = list(distinct_plans(*several, sums))
+    plans = list(distinct_plans(*several, machine.sums))
     if GOALS[optimize][0] == "depth":
         fewest = min(map(depth_of, plans))
         plans = [plan for plan in plans if depth_of(plan) == fewest]
@@ -135,7 +134,7 @@ def compile_graph(
 
     finished = try_all(candidates(plans, machine, trial))
     if trial.best is None:  # of the few choices for a long program none can be laid out: the first of the others that can
-        plans += distinct_plans(*several, sums, few=0)
+        plans += distinct_plans(*several, machine.sums, few=0)
         any(trial.lay_out(*candidate) for candidate in candidates(plans, machine, trial, few=False))
     exact = Rows(plans, note="only optimize='depth' and 'width' use one")
     if lowered is not None:
@@ -146,8 +145,8 @@ def compile_graph(
         best, deep = trial.chosen, optimize == "width"
         exact = fewest_rows(plans, best.plan, best.costs()["rows"], deep, trial.lay_out_all, seconds_left)
     finished = finished and exact.finished
-    if lowered is None and architecture.plain and architecture.ffn == "relu" and optimize in ("heads", "width"):
-        alone, helped = trial.chosen, sorted(distinct_plans(*several, ("scaled",)), key=words_of)
+    if lowered is None and may_help(architecture) and optimize in ("heads", "width"):
+        alone, helped = trial.chosen, sorted(distinct_plans(*several, HELPED.sums), key=words_of)
         finished = try_all(candidates(helped, HELPED, trial)) and finished
         if exact.engine and trial.chosen is not alone:
             exact = Rows((), note="it does not know layouts whose rows are cleared and copied by feed-forward units")
@@ -162,25 +161,34 @@ def compile_graph(
 @dataclass(frozen=True)
 class Machine:
     """What layouts have to know of an architecture: the key mask, whether rows are cleared by units also where the program
-    has none, whether units can do so, and whether heads multiply (else nothing is left to them)."""
+    has none, whether units can do so, whether heads multiply (else nothing is left to them), and what may add copies of rows
+    (`Choices.sums`)."""
 
     keys: Dim | None
     by_units: bool
     units_clear: bool
     multiplies: bool = True
+    sums: tuple[str, ...] = ("attention",)
 
     @staticmethod
     def of(architecture: Architecture) -> Machine:
         relu = architecture.ffn == "relu"
         multiplies = architecture.attention != "softmax" and not architecture.causal
-        return Machine(architecture.key_mask, relu and not architecture.plain, relu, multiplies)
+        by_units = relu and not architecture.plain
+        sums = ("attention", "scaled", "units") if by_units else ("attention",)
+        return Machine(architecture.key_mask, by_units, relu, multiplies, sums)
 
 
 #: Eq. (3.1).
 PLAIN = Machine(None, False, True)
 
 #: Eq. (3.1), with rows cleared and copied by the feed-forward part too.
-HELPED = Machine(None, True, True)
+HELPED = Machine(None, True, True, sums=("scaled",))
+
+
+def may_help(architecture: Architecture) -> bool:
+    """Whether layouts of HELPED are layouts of the architecture."""
+    return architecture.plain and architecture.ffn == "relu"
 
 
 @dataclass

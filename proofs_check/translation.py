@@ -25,7 +25,7 @@ from ..compiler.graph import Graph
 from ..compiler.ir import Layout, Plan, Ref, Schedule, Slot, SlotHead, SlotTerm, SlotUnits
 from ..compiler.layout import place_inputs
 from ..compiler.merge import merge
-from ..compiler.pipeline import Compilation, Machine, candidates, cuts_inputs, distinct_plans, emit
+from ..compiler.pipeline import HELPED, Compilation, Machine, candidates, cuts_inputs, distinct_plans, emit, may_help
 from ..compiler.place import is_identity
 from ..compiler.weights import slot_starts
 from .exact import decode, encode, streams
@@ -171,10 +171,12 @@ def check_weights(artifact: Artifact, point: Point, merged: list[np.ndarray]) ->
 def validate(graph: Graph, architecture: Architecture, most: int = 3, look_through: Sequence[str] = ("all", "minor")) -> int:
     """Validates every pass on a graph whose units are lowered already, for up to `most` plans and as many candidates that can
     be laid out (they are spread over all); how many were. Raises WrongPass."""
-    point, machine = Point.of(graph), Machine.of(architecture)
-    plans = list(distinct_plans(graph, tuple(look_through), machine.keys is None and cuts_inputs(graph), machine.by_units))
+    point, plans = Point.of(graph), []
+    for machine in (Machine.of(architecture), *((HELPED,) if may_help(architecture) else ())):
+        several = distinct_plans(graph, tuple(look_through), machine.keys is None and cuts_inputs(graph), machine.sums)
+        plans += [(plan, machine) for plan in several]
     laid_out = 0
-    for plan in _spread(plans, most):
+    for plan, machine in _spread(plans, most):
         meaning = check_plan(plan, point)
         checked: set[int] = set()
         for scheduled, habits in _spread(_candidates(plan, machine), most):
