@@ -129,9 +129,12 @@ class Search:
             if path is None:
                 break
             even = self._even(path.n_pieces, path.n_units, eps) if path.n_pieces <= _SMALL else None
-            last = self.proved(*self._rounded(even or path), goal=float(tol))
+            before, last = last, self.proved(*self._rounded(even or path), goal=float(tol))
             if last.bound <= tol:
                 return last
+            if before is not None and last.bound >= before.bound:  # more pieces, and steeper ones: rounding is what is left
+                last = before
+                break
             eps *= min(0.999, float(tol / last.bound) * 0.9999)
         known = f"the best proved bound is {float(last.bound):.3g}" if last else "no path obeys all conditions"
         raise NotProved(float(self.keep[0] if self.keep else self.lo or 0), f"tol = {float(tol):.3g} is out of reach: {known}")

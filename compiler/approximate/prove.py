@@ -290,6 +290,12 @@ def refuse(f: Enclosable, lo: Fraction | None, hi: Fraction | None, error: NotPr
             fix="write its constants as Fractions, write f without the quotient, keep the domain away from the point, or pass "
             "hw.bounded_function(fn, second_derivative=M) with fn defined there",
         )
+    if "out of reach" in error.reason:
+        return ApproximationError(
+            f"{f.name}: {error.reason}",
+            rule="slopes are rounded to doubles on one grid: where f is very steep at an end, flat parts have few digits",
+            fix="ask for a larger tolerance, or keep the domain away from the steep end",
+        )
     domain = f"[{'−∞' if lo is None else float(lo)}, {'∞' if hi is None else float(hi)}]"
     return ApproximationError(
         f"no proved bound for {f.name} on {domain}: {error.reason} near z = {error.where:.6g}",

@@ -283,3 +283,8 @@ def test_functions_take_numbers_outside_programs(value: Any) -> None:
             call(value)
         assert caught.value.fix and caught.value.where.file == __file__
     assert hw.relu([1, -2]).tolist() == [1, 0]
+
+
+def test_a_power_that_is_too_steep_for_doubles_is_refused_soon() -> None:
+    error = refused(applied(lambda z: z**0.1, domain=(0, 1), tol=0.01), "z**0.1", "out of reach", "the best proved bound is")
+    assert "steep" in error.rule
