@@ -157,6 +157,31 @@ def test_an_altered_weight_is_refused_by_what_it_computes_where_its_float_is_alt
                 checker.check_identity(checker.Model(files))
 
 
+@pytest.mark.parametrize("kind", ["polynomial", "solve"])
+def test_every_single_weight_counts(folders, kind: str) -> None:
+    """Value, sign, row, column, dropped: with floats that follow, nothing but the identity can tell."""
+    files = normal_form.checked_files(checkpoint.load(folders[kind]))
+    weights, survivors, tried = json.loads(files["weights.json"]), [], 0
+    for name, matrix in weights.items():
+        held = {(i, j) for i, j, _ in matrix["entries"]}
+        for k, (i, j, text) in enumerate(matrix["entries"]):
+            down, right = (i + 1) % matrix["shape"][0], (j + 1) % matrix["shape"][1]
+            value = Fraction(text)
+            changes = [[i, j, str(value + Fraction(1, 10**9))], [i, j, str(-value)], [i, j, "0"]]
+            changes += [[*at, text] for at in ((down, j), (i, right)) if at not in held]
+            for change in changes:
+                new = copy.deepcopy(weights)
+                new[name]["entries"][k] = change
+                tried += 1
+                try:
+                    checker.check_identity(checker.Model({**files, "weights.json": normal_form.dump(new)}))
+                    survivors.append((name, k, change))
+                except checker.Refused:
+                    pass
+    assert tried >= 100
+    assert not survivors
+
+
 @pytest.mark.parametrize("kind", ["polynomial", "fit", "solve"])
 def test_an_altered_label_is_refused(folders, tmp_path: Path, kind: str) -> None:
     def swap(program: Any) -> None:
