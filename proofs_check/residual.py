@@ -10,12 +10,13 @@ from math import prod
 
 import numpy as np
 
-from ..compiler.graph import Graph, Residual, evaluate
+from ..compiler.graph import SYMMETRIC, Graph, Residual, evaluate
 from .certificate import Proved, Refuted, Unknown, Verdict
 from .descent_bounds import bound_of_descent, degree_of_descent, modular_descent
 from .modular import MODULAR, PRIME
 from .pair_bounds import degree_of_pair, modular, modular_pair, modular_value, range_of_pair
 from .ranges import Interval, Polynomial, image
+from .spaces import Space, leads
 
 #: Operations that a polynomial in one matrix may be made of.
 _POLYNOMIAL = {"add", "scale", "transpose", "matmul", "eye", "zeros", "top", "bottom", "vstack"}
@@ -58,15 +59,16 @@ def state_residual(claim: Residual) -> str:
 def check_residual(graph: Graph, claim: Residual) -> Verdict:
     """Whether the program's solution has the residual that it states, and whether that stays below the tolerance.
 
-    The first is an identity of polynomials in one number: the solution is made of products, so it is a polynomial in S
-    times the right-hand side, for every size. It is checked at random points modulo a prime.
+    The first is an identity of polynomials in one number: `spaces` shows that the solution is a polynomial in S, applied to the
+    right-hand side, for every size. It is checked at random points modulo a prime.
     """
     ones = replace(graph, sizes=dict.fromkeys(graph.sizes, 1))
     strange = _not_polynomial(graph, claim)
     if strange:
         return Unknown(f"the solution is no polynomial in the matrix: it contains {strange}")
-    if claim.target == "polar" and _sides(graph, claim) != (0, 1):
-        return Unknown("the solution is not seen to be a sum of products A Aᵀ A … A, which only change singular values")
+    mixed = _mixed(graph, claim)
+    if mixed:
+        return Unknown(f"the solution is not seen to be a polynomial in the matrix, applied to what is given: {mixed}")
     rng = random.Random(0)
     for _ in range(2):
         sigma = rng.randrange(1, PRIME)
@@ -146,20 +148,24 @@ def _with_multiples(graph: Graph, given: dict[int, int]) -> dict[int, int]:
     return out
 
 
-def _sides(graph: Graph, claim: Residual) -> tuple[int, int] | None:
-    """From which to which of the two spaces of A = U Σ Vᵀ the solution leads, (0, 1) for A itself; None where products or
-    sums mix them up, as A A does for a square A."""
-    sides: dict[int, tuple[int, int]] = {}
-    for index, node in enumerate(graph.nodes[: claim.solution + 1]):
-        below = [sides[arg] for arg in node.args if arg in sides]
-        if index in claim.roots:
-            sides[index] = (0, 1)
-        elif not below or len(below) < len(node.args):
-            continue
-        elif node.op == "transpose":
-            sides[index] = below[0][1], below[0][0]
-        elif node.op == "matmul" and below[0][1] == below[1][0]:
-            sides[index] = below[0][0], below[1][1]
-        elif node.op in ("scale", "add") and len(set(below)) == 1:
-            sides[index] = below[0]
-    return sides.get(claim.solution)
+def _mixed(graph: Graph, claim: Residual) -> str | None:
+    """Why numbers must not be put for matrices; None where they may, for all sizes (see `spaces`)."""
+    given = (*claim.roots, *claim.squares)
+    if len(given) != 1:
+        return f"it starts from {len(given)} matrices"
+    symmetric = {fact.node for fact in graph.facts if fact.kind in SYMMETRIC}
+    if claim.squares and given[0] not in symmetric:
+        return f"nothing says that {graph.describe(given[0])} is symmetric"
+    twice: tuple[Space, Space] = (1, 1)
+    starts: list[tuple[Space, Space]] = [twice] if claim.squares else [(0, 1)]
+    if claim.roots and claim.target != "polar" and given[0] in symmetric:
+        starts.append(twice)
+    groups = [tuple(_with_multiples(graph, {node: 0})) for node in claim.ones]
+    own: set[Space] = {(nodes[0],) for nodes in groups}
+    for start in starts:
+        matrices = dict.fromkeys(_with_multiples(graph, dict.fromkeys(given, 0)), start)
+        for found in leads(graph, claim.solution, matrices, groups):
+            ends = {space for space in found if space not in (0, 1)} if isinstance(found, tuple) else set()
+            if ends == own and (claim.target != "polar" or found == (0, 1)):
+                return None
+    return "it is not seen to be a sum of products in which each factor fits the next, and each right-hand side stands once"
