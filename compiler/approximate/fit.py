@@ -129,7 +129,8 @@ class Search:
             if path is None:
                 break
             even = self._even(path.n_pieces, path.n_units, eps) if path.n_pieces <= _SMALL else None
-            before, last = last, self.proved(*self._rounded(even or path), goal=float(tol))
+            before: PiecewiseLinear | None = last
+            last = self.proved(*self._rounded(even or path), goal=float(tol))
             if last.bound <= tol:
                 return last
             if before is not None and last.bound >= before.bound:  # more pieces, and steeper ones: rounding is what is left
