@@ -195,10 +195,11 @@ def _build_units(
             third += [read(ref, c, entry.target) for ref, c in gates]
             second.append(Block(starts[entry.target], at, height, unit.weight, entry.target.height))
             at += height
+    gated = any(entry.units.kind == "gate" for entry in local)  # also where all arguments are identically 0
     return FeedForwardWeights(
         BlockMatrix(d_model, tuple(sorted(first)), height=at),
         BlockMatrix(d_model, tuple(sorted(second)), width=at),
-        BlockMatrix(d_model, tuple(sorted(third)), height=at) if third else None,
+        BlockMatrix(d_model, tuple(sorted(third)), height=at) if gated else None,
     )
 
 

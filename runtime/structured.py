@@ -203,6 +203,8 @@ class Structured(nn.Module):
 
     def _feed_forward(self, groups: list[Tensor], ffn: _FeedForward) -> list[Tensor]:
         """The groups plus what the units add, a slice of units at a time."""
+        if not ffn.reads:  # units of what is identically 0 add nothing
+            return groups
         found = [_widen(groups[part.group][..., part.low : part.high, : ffn.width], ffn.width) for part in ffn.reads]
         rows = torch.cat(found, dim=-2)
         first, second, gate = (

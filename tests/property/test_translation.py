@@ -108,6 +108,18 @@ def check_lowering(lowered: Lowered, graph: Graph, case: hws.Case) -> None:
         assert far <= bound + slack, f"{case.source}\n{graph.describe(node)}: {far} > {bound}"
 
 
+def test_a_gate_of_a_value_that_is_identically_zero_is_still_a_gate() -> None:
+    """Found by a campaign: v − v reads no row, so W_3 had no entries and was left out of the layer."""
+    body = 't0 = -1 * v + v\nreturn {"t": hw.square(t0)}'
+    program = hws.from_source(body, hws.POSITIONWISE_INPUTS)
+    graph = lower_graph(program.trace({"n": 2, "d": 1}, {}), None, hw.GATED)[0]
+    assert validate(graph, hw.GATED) > 0
+    model = hw.compile(program, dims={"n": 2, "d": 1}, arch=hw.GATED)
+    assert isinstance(hw.verify(model)["exact"], hw.Proved)
+    found = model(A=np.ones((2, 1)), B=np.ones((2, 1)), v=np.ones(2), w=np.ones(1), y=np.ones(2))
+    assert not found["t"].any()
+
+
 # -- the validation itself can fail ------------------------------------------------------------------------------------
 
 
