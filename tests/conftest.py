@@ -114,9 +114,17 @@ def _values(parameter: Any) -> list[Any]:
 def all_variants() -> Iterator[Variant]:
     """Every construction with every option. Data with singular values of at most 1 meet the stated spectra."""
     for name in hw.constructions.names():
-        parameters = hw.constructions.get(name).parameters
-        for values in itertools.product(*(_values(p) for p in parameters)):
-            yield Variant(name, dict(zip([p.name for p in parameters], values, strict=True)))
+        construction = hw.constructions.get(name)
+        names, seen = [p.name for p in construction.parameters], set()
+        either = {p.name: p.default for p in construction.parameters if p.default is None and p.kind != "size"}
+        for values in itertools.product(*(_values(p) for p in construction.parameters)):
+            arguments = dict(zip(names, values, strict=True))
+            if "spectrum" in either and arguments["spectrum"] is not None:  # then all other numbers follow from it
+                arguments |= {n: None for n in either if n not in ("spectrum", "tol")}
+            variant = Variant(name, arguments)
+            if str(variant) not in seen and all(arguments[n] is not None for n in construction.needs(arguments)):
+                seen.add(str(variant))
+                yield variant
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
