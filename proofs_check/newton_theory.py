@@ -158,7 +158,7 @@ class _Run:
             largest = max(largest, state.norm)
             falls = t > 0 and state.decrement <= self[t - 1].decrement and state.distance <= self[t - 1].distance
             if falls and self.cells is None and t > last:
-                return largest
+                return max(largest, plus(self.damped.radius, state.distance))
             if self.cells is None:
                 last = min(last, t)
         return largest if self.settled else math.inf
@@ -183,7 +183,7 @@ class _Run:
             reached, rise = cells.step()
             decrement, gap, value = min(decrement, reached), cells.largest, plus(now.value, rise)
         decrement, distance, gap = self._closed(decrement, distance, gap)
-        norm = plus(damped.radius, distance)
+        norm = min(plus(damped.radius, distance), plus(now.norm, damped.moved(now.decrement)))
         if cells is not None:
             cells.meet(decrement, gap)
             norm = min(norm, damped.norm_of(value)) if value < math.inf else norm
