@@ -11,13 +11,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import partial
 from math import sqrt
 from typing import Any
 
 from ..compiler.errors import CompileError
 from ..proofs_check.newton_budget import InversePolynomial, corrected
 from ..proofs_check.newton_steps import StepForm, after, best_factor, form_error
-from ..proofs_check.newton_theory import State, admissible_error, steps_needed, trajectory
+from ..proofs_check.newton_theory import State, admissible_error, closed_error, steps_needed, trajectory
 from .solve_factors import Factors, cubic, factored
 
 
@@ -97,12 +98,18 @@ def plan_steps(
     what the form reaches.
     """
     m, eps = Fraction(mu), Fraction(tol)
-    limit = admissible_error(m, x0_norm)
-    if float(eps) > limit:
+    limit = closed_error(m, x0_norm)  # quickly known, and below the largest admissible one
+    if float(eps) > limit and float(eps) > (limit := admissible_error(m, x0_norm)):
         raise CompileError(
             f"{name}: tol is {float(eps):.3g}: expected at most {limit:.3g} for mu = {float(m):.3g}",
             rule="with larger errors the iterates are not proved to come near the minimiser (Theorem 5.4, corrected)",
             fix="ask for a smaller tol, or a larger mu",
+        )
+    if form == "vector" and k is not None:
+        raise CompileError(
+            f"{name}: k is {k} and form is 'vector': expected one of them",
+            rule="corrections are for steps that compute η from λ²; a vector step is a polynomial of degree 3 at most",
+            fix="leave out k, or form",
         )
     count = steps if steps is not None else steps_needed(m, eps, x0_norm, distance=eps * Fraction(21, 20))
     if count is None:
@@ -111,22 +118,40 @@ def plan_steps(
     state, plans = known[0], []
     for t in range(max(count, 1)):
         exact = t == 0 and x0_norm == 0
-        step, best = None, float("inf")
-        for candidate in _candidates(m, m + Fraction(1, 4) * (1 + _reach(eps)), k, form):
-            if step is not None and candidate.layers > step.layers:
-                break
-            found, reached = _accuracies(m, d, eps, state, exact, candidate)
-            # of steps with equally many layers the one of the lowest degree, unless it takes much and a higher one far less
-            if found is not None and (step is None or (best > 0.25 * float(eps) and reached < 0.5 * best)):
-                step = found
-            best = min(best, reached)
+        step, best = _shortest(m, d, eps, state, exact, k, form)
         if step is None:
             raise _unreachable(name, eps, m, t, best, k, form)
+        units = _units(d, step.radius, step.sigma, step.entry, step.eta)
+        if units > _MOST_UNITS:
+            raise CompileError(
+                f"{name}: tol is {float(eps):.3g}, with x0_norm = {x0_norm:.3g}: step {t + 1} would take about {units:.1g} units",
+                rule=f"units grow as 1/√tol and with the range of the margins; at most about {_MOST_UNITS} a layer are made",
+                fix="ask for a larger tol" + (" or a smaller x0_norm" if x0_norm else ""),
+            )
         parts = {"sigma": step.sigma, "entry": step.entry, "eta": step.eta}
         error = form_error(m, d, step.form.polynomials(m), step.form.factor, state.decrement, **parts)
         plans.append(replace(step, largest=error.largest or float("inf")))
         state = after(m, state, error, known[t + 1], first=exact)
     return Plan(m, eps, x0_norm, tuple(plans), state.distance * (1 + 1e-9))
+
+
+def _shortest(
+    mu: Fraction, d: int, tol: Fraction, state: State, exact: bool, k: int | None, form: str
+) -> tuple[StepPlan | None, float]:
+    """(the step with the fewest layers, None where no form is certified within tol; the least error with exact parts)."""
+    step, best = None, float("inf")
+    for most in _ALONE:
+        for layers, made in _candidates(mu, mu + Fraction(1, 4) * (1 + _reach(tol)), k, form):
+            if step is not None and layers > step.layers:
+                break
+            found, reached = _accuracies(mu, d, tol, state, exact, made(), most)
+            # of steps with equally many layers the one of the lowest degree, unless it takes much and a higher one far less
+            if found is not None and (step is None or (best > 0.25 * float(tol) and reached < 0.5 * best)):
+                step = found
+            best = min(best, reached)
+        if step is not None:
+            break
+    return step, best
 
 
 def _unreachable(name: str, tol: Fraction, mu: Fraction, step: int, best: float, k: int | None, form: str) -> CompileError:
@@ -145,20 +170,27 @@ def _unreachable(name: str, tol: Fraction, mu: Fraction, step: int, best: float,
     )
 
 
-def _candidates(lower: Fraction, upper: Fraction, k: int | None, form: str) -> Iterator[_Candidate]:
-    """Ways to make a step, the one with the fewest layers first."""
+def _candidates(
+    lower: Fraction, upper: Fraction, k: int | None, form: str
+) -> Iterator[tuple[int, Callable[[], _Candidate]]]:
+    """Ways to make a step with their layers, the fewest first; they are made when called."""
+
+    def constant(degree: int) -> _Candidate:
+        q = cubic(lower, upper, lower, degree)
+        return _Candidate(min(degree, 1) + 1, q, q, constant=True)
+
+    def general(times: int) -> _Candidate:
+        factors = factored(lower, upper, lower)
+        q = corrected(factors.whole, times)
+        return _Candidate(4 + correction_layers(times), q, q, factors, times)
+
     if form != "full" and k is None:
-        for degree in range(4):
-            q = cubic(lower, upper, lower, degree)
-            yield _Candidate(min(degree, 1) + 1, q, q, constant=True)
+        yield from ((min(degree, 1) + 1, partial(constant, degree)) for degree in range(4))
     if form == "vector":
         return
     if k is None:
-        yield _Candidate(3, cubic(lower, upper, lower), cubic(lower, upper, lower, 2))
-    factors = factored(lower, upper, lower)
-    for times in range(9) if k is None else (k,):
-        q = corrected(factors.whole, times)
-        yield _Candidate(4 + correction_layers(times), q, q, factors, times)
+        yield 3, lambda: _Candidate(3, cubic(lower, upper, lower), cubic(lower, upper, lower, 2))
+    yield from ((4 + correction_layers(times), partial(general, times)) for times in (range(9) if k is None else (k,)))
 
 
 def correction_layers(times: int) -> int:
@@ -166,16 +198,16 @@ def correction_layers(times: int) -> int:
     return 4 * times + 1 if times else 0
 
 
-#: How much of the tolerance exact parts may take: what is left is for the units.
-_ALONE = 0.75
+#: How much of the tolerance exact parts may take, what is left being for the units; more only where nothing else is left.
+_ALONE = (0.75, 0.95)
 
 
 def _accuracies(
-    mu: Fraction, d: int, tol: Fraction, state: State, exact: bool, way: _Candidate
+    mu: Fraction, d: int, tol: Fraction, state: State, exact: bool, way: _Candidate, most: float
 ) -> tuple[StepPlan | None, float]:
     """(errors for σ, Û and η such that a step is within tol, with few units; the error with exact parts).
 
-    The first is None where exact parts take too much.
+    The first is None where exact parts take more than `most` of the tolerance.
     """
     factor = best_factor(mu, state.decrement) if way.constant else None
     goal, polynomials = float(tol), (way.q, way.p)
@@ -188,7 +220,7 @@ def _accuracies(
         return float("inf") if error.largest is None else error.largest
 
     alone = worst(0.0, 0.0, 0.0)
-    if alone > _ALONE * goal:
+    if alone > most * goal:
         return None, alone
     limit = 0.499 * (sqrt(1 + float(_reach(tol))) - 1) / sqrt(d)  # so that the spectrum of ÛᵀÛ/n stays inside
     room = 0.99 * goal - alone
@@ -235,9 +267,13 @@ def _accuracies(
     )
 
 
+#: No layer is made wider.
+_MOST_UNITS = 100_000
+
+
 def _units(d: int, radius: float, sigma: float, entry: float, eta: float) -> float:
     """Units of the wider of the two layers of a step, about: σ and Û are in one, η is in another; then of both."""
-    margins = 0.13 * radius * sigma**-0.5 + (0.5 * d * radius * entry**-0.6 if entry else 0.0)
+    margins = (0.13 * radius * sigma**-0.5 if sigma else 0.0) + (0.5 * d * radius * entry**-0.6 if entry else 0.0)
     size = 0.7 * eta**-0.5 if eta else 0.0
     return max(margins, size) + 0.01 * (margins + size)
 
