@@ -108,18 +108,19 @@ def _vector_step(A, U, c, x, step, mu, images):
     """x − c q(H)g for q of degree up to 3 and a number c: two layers, as nothing waits for λ². So are its images X x⁺."""
     n, ridge = dim("n"), number(mu, A)
     q = _numbers([step.form.factor * coefficient for coefficient in step.form.solve], A)
-    B = U @ (U.T / n) @ U if len(q) > 2 else None
     g = A.T @ c / n + ridge * x
     k = (U @ A.T) @ c / n + ridge * (U @ x)  # k = U g, a layer early
     new = x - q[0] * g - (q[1] / n) * (U.T @ k)
     seen = [X @ x - q[0] * (X @ g) - (q[1] / n) * ((X @ U.T) @ k) for X in images]
-    if len(q) > 2:
-        new = new - (q[2] / n) * (B.T @ k)
-        seen = [s - (q[2] / n) * ((X @ B.T) @ k) for s, X in zip(seen, images, strict=True)]
-    if len(q) > 3:
-        new = new - (q[3] / n) * (B.T @ (B @ g))
-        seen = [s - (q[3] / n) * (((X @ (U.T / n)) @ U) @ (B.T @ k)) for s, X in zip(seen, images, strict=True)]
-    return new, seen
+    if len(q) == 2:
+        return new, seen
+    B = U @ (U.T / n) @ U
+    new = new - (q[2] / n) * (B.T @ k)
+    seen = [s - (q[2] / n) * ((X @ B.T) @ k) for s, X in zip(seen, images, strict=True)]
+    if len(q) == 3:
+        return new, seen
+    seen = [s - (q[3] / n) * (((X @ (U.T / n)) @ U) @ (B.T @ k)) for s, X in zip(seen, images, strict=True)]
+    return new - (q[3] / n) * (B.T @ (B @ g)), seen
 
 
 def _newton_step(A, U, c, x, step, mu, images):
@@ -219,8 +220,8 @@ CONSTRUCTIONS = (
             Parameter(
                 "form",
                 "choice",
-                "shortest: a step has as few layers as tol allows; full: every step computes its step size η from λ²; vector: no "
-                "step does, 2 layers at most",
+                "shortest: a step has as few layers as tol allows; full: every step computes its step size η from λ²; vector: "
+                "none does, 2 layers at most",
                 default="shortest",
                 choices=("shortest", "full", "vector"),
             ),

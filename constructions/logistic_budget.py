@@ -124,7 +124,7 @@ def plan_steps(
         units = _units(d, step.radius, step.sigma, step.entry, step.eta)
         if units > _MOST_UNITS:
             raise CompileError(
-                f"{name}: tol is {float(eps):.3g}, with x0_norm = {x0_norm:.3g}: step {t + 1} would take about {units:.1g} units",
+                f"{name}: tol is {float(eps):.3g}, x0_norm is {x0_norm:.3g}: step {t + 1} would take about {units:.1g} units",
                 rule=f"units grow as 1/√tol and with the range of the margins; at most about {_MOST_UNITS} a layer are made",
                 fix="ask for a larger tol" + (" or a smaller x0_norm" if x0_norm else ""),
             )
@@ -170,9 +170,7 @@ def _unreachable(name: str, tol: Fraction, mu: Fraction, step: int, best: float,
     )
 
 
-def _candidates(
-    lower: Fraction, upper: Fraction, k: int | None, form: str
-) -> Iterator[tuple[int, Callable[[], _Candidate]]]:
+def _candidates(lower: Fraction, upper: Fraction, k: int | None, form: str) -> Iterator[tuple[int, Callable[[], _Candidate]]]:
     """Ways to make a step with their layers, the fewest first; they are made when called."""
 
     def constant(degree: int) -> _Candidate:
@@ -184,12 +182,15 @@ def _candidates(
         q = corrected(factors.whole, times)
         return _Candidate(4 + correction_layers(times), q, q, factors, times)
 
+    def three() -> _Candidate:
+        return _Candidate(3, cubic(lower, upper, lower), cubic(lower, upper, lower, 2))
+
     if form != "full" and k is None:
         yield from ((min(degree, 1) + 1, partial(constant, degree)) for degree in range(4))
     if form == "vector":
         return
     if k is None:
-        yield 3, lambda: _Candidate(3, cubic(lower, upper, lower), cubic(lower, upper, lower, 2))
+        yield 3, three
     yield from ((4 + correction_layers(times), partial(general, times)) for times in (range(9) if k is None else (k,)))
 
 
@@ -227,7 +228,7 @@ def _accuracies(
     per_sigma = (worst(1e-3 * goal, 0.0, 0.0) - alone) / (1e-3 * goal)  # nearly linear
     choices = []
     for share in (0.0,) if way.constant else (0.95,) if exact else (0.01, 0.02, 0.05, 0.1, 0.2):
-        eta = _largest(lambda e: worst(0.0, 0.0, e), alone + share * room, goal) if share else 0.0
+        eta = _largest(partial(worst, 0.0, 0.0), alone + share * room, goal) if share else 0.0
         if exact:
             choices.append((0.0, eta, 0.0, 0.0))
             continue

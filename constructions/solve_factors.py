@@ -46,7 +46,7 @@ def factored(lower: Fraction, upper: Fraction, centre: Fraction) -> Factors:
     exact = solve_polynomial(lower, upper, 10, centre)
     q = np.array([float(c) for c in exact.coefficients])
     grid = np.linspace(float(lower - centre), float(upper - centre), 501)
-    ways = []
+    ways: list[tuple[float, int, tuple[Any, Any, Any, float]]] = []
     groups = _conjugates(np.roots(q[::-1]))
     for pair in (g for g in _unions(groups, 2)):
         h = _from_roots(pair, 1.0)
@@ -64,7 +64,7 @@ def factored(lower: Fraction, upper: Fraction, centre: Fraction) -> Factors:
             value = np.polynomial.polynomial.polyval
             whole = value(grid, h) * (c + grid * value(grid, f) * value(grid, m))
             ways.append((float(np.abs(1 - (grid + float(centre)) * whole).max()), len(ways), (h, f, m, c)))
-    best = _certified(*min(ways)[2], lower, upper, centre) if ways else None
+    best = _certified(*min(ways, key=lambda way: way[:2])[2], lower, upper, centre) if ways else None
     if best is None or best.whole.residual >= 1:
         raise CompileError(f"no usable factors of the polynomial on [{float(lower):.6g}, {float(upper):.6g}]", fix="raise mu")
     return best

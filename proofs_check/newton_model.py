@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -102,7 +102,7 @@ class NewtonTheory:
         """The fits of every step. Raises CompileError where the artifact has other ones than the steps need."""
         found: dict[str, Iterator[Any]] = {name: iter(fits) for name, fits in named_fits(artifact).items()}
         try:
-            steps = [{name: next(found[name]) for name in self.parts(t)} for t in range(self.steps)]
+            steps: list[Fits] = [{name: next(found[name]) for name in self.parts(t)} for t in range(self.steps)]
         except (KeyError, StopIteration):
             raise CompileError("the model has fewer fits than its steps need") from None
         if any(next(rest, None) is not None for rest in found.values()):
@@ -121,7 +121,7 @@ class NewtonTheory:
                         return f"{fit.text} is fitted on [{lo}, {hi}], and may be applied to [{low:.6g}, {high:.6g}]"
         return None
 
-    def follow(self, bounds: list[Mapping[str, Any]]) -> tuple[list[Followed], State]:
+    def follow(self, bounds: Sequence[Mapping[str, Any]]) -> tuple[list[Followed], State]:
         """Every step with its error, from the bounds of its fits, and the state after the last.
 
         As long as all steps are within tol, `trajectory` for that tol holds as well. Raises CompileError where a bound is so
@@ -148,7 +148,7 @@ def bound_of(fits: Fits, name: str) -> Fraction:
 
 
 def named_fits(artifact: Artifact) -> dict[str, list[Any]]:
-    """The fits of σ, of √(p(1 − p)) a_ij and of η in a model, in the order of the steps (proved by its approximation claims)."""
+    """The fits of σ, of √(p(1 − p)) a_ij and of η in a model, step by step (proved by its approximation claims)."""
     found: dict[str, list[Any]] = {}
     for fit in sorted(() if artifact.lowered is None else artifact.lowered.approximations, key=lambda fit: fit.ideal):
         name = "entry" if fit.kind == "scaled" else {"sigma": "sigma", "eta": "eta"}.get(fit.text)

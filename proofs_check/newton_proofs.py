@@ -337,7 +337,7 @@ def check_hessian() -> Verdict:
 def check_constant() -> Verdict:
     """|c − η(λ)|·‖N‖ ≤ max(2(1 − √c)², (c − η(Λ))·‖N‖_max) for λ ≤ Λ: the bound of `newton_steps.constant_step_error`."""
     lam, m, c, mu = symbols("lam m c mu")
-    q, E, H, N, e = sympy.symbols("q E H N e", commutative=False)
+    q, H, N, e = sympy.symbols("q H N e", commutative=False)
     eta = 1 / (1 + m * lam)
     rest = (sqrt(c) * (1 + m * lam) - 1) ** 2 / (m * (1 + m * lam))
     split = c * (q * (H * N + e) - N) + (c - sympy.Symbol("eta")) * N

@@ -6,7 +6,7 @@ for η̂, the step is off by (c − η)N, and for λ ≤ Λ
 
     |c − η(λ)|·‖N‖ ≤ max(2(1 − √c)², (c − η(Λ))·‖N‖_max),   η(λ) = 1/(1 + mλ),  m = 1/(2√μ)
 
-(`check_constant` proves it). States are carried from step to step by the lemmas of `newton_lemmas`, with the error of each step.
+(`check_constant` proves it). States are carried from step to step by the lemmas of `newton_lemmas`, each step with its error.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class StepForm:
 def constant_step_error(
     mu: Any, *, factor: Any, gradient: Any, hessian: HessianError, solve: InversePolynomial, largest_decrement: Any
 ) -> Budget:
-    """A bound a + b‖N‖ on the error of x − c·q(Ĥ)ĝ against the damped step, for λ ≤ largest_decrement; otherwise as `step_error`.
+    """A bound a + b‖N‖ on the error of x − c·q(Ĥ)ĝ against the damped step, λ ≤ largest_decrement; else as `step_error`.
 
     factor is c, in (0, 1]; the polynomial of degree 0 does not use Ĥ.
     """
@@ -98,9 +98,7 @@ def form_error(
     q, p = polynomials
     hessian = gram_error(entry, d)
     if factor is not None:
-        return constant_step_error(
-            mu, factor=factor, gradient=sigma, hessian=hessian, solve=q, largest_decrement=decrement
-        )
+        return constant_step_error(mu, factor=factor, gradient=sigma, hessian=hessian, solve=q, largest_decrement=decrement)
     return step_error(mu, gradient=sigma, hessian=hessian, solve=q, decrement=p, eta=eta, largest_decrement=decrement)
 
 

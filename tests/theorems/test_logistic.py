@@ -314,14 +314,13 @@ def test_breast_cancer_coefficients_are_those_of_scikit_learn() -> None:
 
 
 def test_queries_are_predicted_in_the_same_layers() -> None:
-    sizes = {"n": 5, "d": 2, "mu": 0.5, "steps": 2, "tol": 1e-2}
-    plain, model = LOGISTIC.compile(**sizes), LOGISTIC.compile(**sizes, m=4)
-    assert model.depth == plain.depth
+    model = LOGISTIC.compile(n=5, d=2, m=4, mu=0.5, steps=2, tol=1e-2)
+    assert model.depth == plan_steps("logistic_newton", 0.5, 2, 1e-2, 2, 0.0).layers
     A, y = data("random", 5, 2, seed=2)
     Q = np.random.default_rng(1).normal(size=(4, 2)) / 4
     out = model(A=A, y=y, Q=Q)
     assert np.abs(out["margin"] - Q @ out["w"]).max() < 1e-12
-    assert np.abs(out["w"] - plain(A=A, y=y)["w"]).max() < 1e-12
+    assert np.linalg.norm(out["w"] - minimiser(A, y, 0.5)) <= model.theory.distance
     moved = LOGISTIC.compile(n=5, d=2, m=4, mu=0.5, steps=1, tol=2e-2, start="input", x0_norm=0.1)
     out = moved(A=A, y=y, x0=np.full(2, 0.05), Q=Q)
     assert np.abs(out["margin"] - Q @ out["w"]).max() < 1e-12
@@ -336,6 +335,9 @@ def test_queries_are_predicted_in_the_same_layers() -> None:
         ({"tol": 0.9}, "tol is 0.9: expected at most"),
         ({"mu": 1e-4}, "tol is 0.01: expected at most 0.005"),
         ({"mu": 0.02, "tol": 1e-3, "steps": 6, "k": 0}, "out of reach"),
+        ({"tol": 1e-14}, "tol is 1e-14.*units"),
+        ({"k": 1, "form": "vector"}, "k is 1 and form is 'vector'"),
+        ({"form": "fast"}, "form is 'fast'"),
         ({"steps": 0}, "steps is 0"),
     ],
 )
@@ -379,7 +381,7 @@ def test_gradient_descent_takes_one_layer_a_step_and_comes_within_tol() -> None:
 
 
 def test_robust_regression_composes_the_same_pieces() -> None:
-    mu, delta, steps, n, d = 0.5, 0.5, 2, 6, 2
+    mu, delta, steps, n, d = 2.0, 0.5, 2, 6, 2
     model = hw.constructions.get("irls").compile(n=n, d=d, mu=mu, delta=delta, steps=steps, tol=1e-2)
     rng = np.random.default_rng(0)
     A = rng.normal(size=(n, d))
