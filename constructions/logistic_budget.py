@@ -213,7 +213,7 @@ def _accuracies(
     factor = best_factor(mu, state.decrement) if way.constant else None
     goal, polynomials = float(tol), (way.q, way.p)
 
-    def worst(sigma: float, entry: float, eta: float) -> float:
+    def worst(sigma: float, eta: float, entry: float) -> float:
         try:
             error = form_error(mu, d, polynomials, factor, state.decrement, sigma=sigma, entry=entry, eta=eta)
         except CompileError:  # the decrement is not known well enough for any bound
@@ -228,7 +228,7 @@ def _accuracies(
     per_sigma = (worst(1e-3 * goal, 0.0, 0.0) - alone) / (1e-3 * goal)  # nearly linear
     choices = []
     for share in (0.0,) if way.constant else (0.95,) if exact else (0.01, 0.02, 0.05, 0.1, 0.2):
-        eta = _largest(partial(worst, 0.0, 0.0), alone + share * room, goal) if share else 0.0
+        eta = _largest(lambda e: worst(0.0, e, 0.0), alone + share * room, goal) if share else 0.0
         if exact:
             choices.append((0.0, eta, 0.0, 0.0))
             continue
@@ -236,8 +236,8 @@ def _accuracies(
             sigma = part * room / per_sigma
             entry = 0.0
             if way.q.degree:
-                entry = _largest(lambda e, s=sigma, h=eta: worst(s, e, h), 0.99 * goal, min(limit, 0.1))
-            elif worst(sigma, 0.0, eta) > 0.99 * goal:
+                entry = _largest(partial(worst, sigma, eta), 0.99 * goal, min(limit, 0.1))
+            elif worst(sigma, eta, 0.0) > 0.99 * goal:
                 continue
             if entry or not way.q.degree:
                 choices.append((_units(d, state.norm, sigma, entry, eta), eta, sigma, entry))
