@@ -40,11 +40,13 @@ def cubic(lower: Fraction, upper: Fraction, centre: Fraction, degree: int = 3) -
 def factored(lower: Fraction, upper: Fraction, centre: Fraction) -> Factors:
     """The minimax polynomial of degree 10, factored over the reals and rounded to floats; its residual is proved.
 
-    Of all ways to share the roots, the one with the smallest proved residual. Raises CompileError where none is usable.
+    Of all ways to share the roots, the one whose rounded product has the smallest residual, or nearly. Raises CompileError
+    where none is usable.
     """
     exact = solve_polynomial(lower, upper, 10, centre)
     q = np.array([float(c) for c in exact.coefficients])
-    best: Factors | None = None
+    grid = np.linspace(float(lower - centre), float(upper - centre), 501)
+    ways: list[tuple[float, int, tuple[Any, Any, Any, float]]] = []
     groups = _conjugates(np.roots(q[::-1]))
     for pair in (g for g in _unions(groups, 2)):
         h = _from_roots(pair, 1.0)
@@ -59,9 +61,10 @@ def factored(lower: Fraction, upper: Fraction, centre: Fraction) -> Factors:
             f = np.polynomial.polynomial.polydiv(tail, m)[0]
             if abs(f[1]) < 1e-9 * abs(f).max():
                 continue
-            found = _certified(h, f, m, c, lower, upper, centre)
-            if best is None or found.whole.residual < best.whole.residual:
-                best = found
+            value = np.polynomial.polynomial.polyval
+            whole = value(grid, h) * (c + grid * value(grid, f) * value(grid, m))
+            ways.append((float(np.abs(1 - (grid + float(centre)) * whole).max()), len(ways), (h, f, m, c)))
+    best = _certified(*min(ways, key=lambda way: way[:2])[2], lower, upper, centre) if ways else None
     if best is None or best.whole.residual >= 1:
         raise CompileError(f"no usable factors of the polynomial on [{float(lower):.6g}, {float(upper):.6g}]", fix="raise mu")
     return best

@@ -31,34 +31,38 @@ def check_distance(mu: Any, eps: Any, steps: int, tol: Any, x0_norm: Any = 0, re
     state = trajectory(mu, eps, steps, x0_norm, relative)[-1]
     if state.distance <= goal:
         return Proved(
-            f"‖x_T − x*‖ ≤ {_up(state.distance)} after T = {steps} steps, by the recurrences of {len(LEMMAS)} lemmas that are "
+            f"‖x_T − x*‖ ≤ {up(state.distance)} after T = {steps} steps, by the recurrences of {len(LEMMAS)} lemmas that are "
             "checked by computer algebra, evaluated with outward rounding"
         )
     for a, _ in _SLOW:
         reached = farthest(a, mu, eps, steps, relative)
         if reached > goal:
             return Refuted(f"n = d = 1, a = {a}, y = 1, x_0 = 0, errors away from x*: ‖x_T − x*‖ ≥ {reached:.4g}, T = {steps}")
-    return Unknown(f"proved is {_up(state.distance)} only, after {steps} steps")
+    return Unknown(f"proved is {up(state.distance)} only, after {steps} steps")
 
 
 def theory_claims(mu: Any, eps: Any, steps: int, tol: Any, x0_norm: Any = 0, relative: Any = 0) -> tuple[Claim, ...]:
     """The claims of a model that makes T damped steps with these errors, for its certificate."""
     last = trajectory(mu, eps, steps, x0_norm, relative)[-1]
     radius = region_radius(mu, eps, x0_norm, relative, steps=steps)
-    lemmas = prove_lemmas()
-    every = Proved("; ".join(claim.name for claim in lemmas.claims))
-    failed = next((c.verdict for c in lemmas.claims if not isinstance(c.verdict, Proved)), every)
     statement = f"‖x_T − x*‖ ≤ {float(as_rational('tol', tol)):.4g} for all data with ‖a_i‖ ≤ 1, y_i = ±1 (T = {steps})"
     found: list[tuple[str, str, Verdict]] = [
-        ("lemmas", "the inequalities of damped Newton with errors", failed),
         ("distance", statement, check_distance(mu, eps, steps, tol, x0_norm, relative)),
     ]
     same = Proved("the same recurrences")
     if last.gap < float("inf"):
-        found.append(("value", f"f(x_T) − f(x*) ≤ {_up(last.gap)}", same))
+        found.append(("value", f"f(x_T) − f(x*) ≤ {up(last.gap)}", same))
     if radius < float("inf"):
-        found.append(("region", f"‖x_t‖ ≤ {_up(radius)}, so |a_i·x_t| is too, for t ≤ T", same))
-    return tuple(Claim(*claim) for claim in found)
+        found.append(("region", f"‖x_t‖ ≤ {up(radius)}, so |a_i·x_t| is too, for t ≤ T", same))
+    return (lemma_claim(), *(Claim(*claim) for claim in found))
+
+
+def lemma_claim() -> Claim:
+    """That the inequalities hold on which everything here rests."""
+    lemmas = prove_lemmas()
+    every: Verdict = Proved("; ".join(claim.name for claim in lemmas.claims))
+    failed = next((c.verdict for c in lemmas.claims if not isinstance(c.verdict, Proved)), every)
+    return Claim("lemmas", "the inequalities of damped Newton with errors", failed)
 
 
 def farthest(a: int, mu: Any, eps: Any, steps: int, relative: Any = 0) -> float:
@@ -98,6 +102,6 @@ def _minimiser(a: int, mu: Fraction) -> Ball:
     return between(low, high)
 
 
-def _up(value: float) -> str:
+def up(value: float) -> str:
     """Four digits, rounded up: what is printed is a bound as well."""
     return f"{float(Context(prec=4, rounding=ROUND_CEILING).create_decimal(value)):.4g}"

@@ -10,6 +10,7 @@ e = ‖x − x*‖, E = ‖x − x*‖_H, ω(t) = t − ln(1 + t), ω*(t) = −t
     lipschitz    ‖H(x) − H(x')‖ ≤ L ‖x − x'‖
     newton       ‖x − x* − N‖ ≤ min(L e²/(2μ), M E²/((1 − ME)√μ))
     length       ‖N‖ ≤ min(λ/√μ, e + ‖x − x* − N‖)
+    moved        ‖x⁺ − x‖ ≤ (λ/√μ)/(1 + mλ) + a + b‖N‖
     distance     ‖x⁺ − x*‖ ≤ min((1 − η)‖N‖ + g, (1 − η)e + ηg) + a + b‖N‖  with g = ‖x − x* − N‖, 1 − η = mλ/(1 + mλ)
     decrement    λ⁺ ≤ (mλ²/(1 + mλ) + ρ + MQ²/(1 − MQ)) / (1 − MQ)                              where MQ < 1
     decrease     f(x) − f(x⁺) ≥ qλ − λρ − ω*(M(q − ρ))/M²                                       where ρ ≤ q, Q/(1 − MQ) ≤ λ
@@ -122,6 +123,11 @@ class Damped:
         bound = above(ball(decrement) / self.root)
         gap = self.newton(decrement, distance)
         return min(bound, above(ball(distance) + ball(gap))) if max(distance, gap) < math.inf else bound
+
+    def moved(self, decrement: float) -> float:
+        """A bound on ‖x⁺ − x‖: η‖N‖ ≤ (λ/√μ)/(1 + mλ), which grows with λ, and the error."""
+        length = ball(decrement) / self.root
+        return above(length / (1 + self.m * ball(decrement)) + self.error.at(length))
 
     def next_distance(self, decrement: float, distance: float) -> float:
         gap = self.newton(decrement, distance)

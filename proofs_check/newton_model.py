@@ -2,110 +2,156 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from math import sqrt
+from typing import Any
 
 from ..compiler.artifact import Artifact
 from ..compiler.errors import CompileError
 from .certificate import Claim, Proved, Refuted, Unknown, Verdict
-from .newton_budget import Budget, InversePolynomial, certified, corrected, gram_error, step_error
-from .newton_claims import theory_claims
-from .newton_lemmas import StepError
-from .newton_theory import region_radius, trajectory
+from .newton_budget import Budget
+from .newton_claims import lemma_claim, up
+from .newton_steps import StepForm, after, form_error
+from .newton_theory import State, trajectory
+
+#: What a step approximates ("sigma", "entry", "eta") → the fit of it.
+Fits = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Followed:
+    """A step of a run: the state before it, and its error."""
+
+    before: State
+    error: Budget
+
+    @property
+    def largest(self) -> float:
+        return float("inf") if self.error.largest is None else self.error.largest
 
 
 @dataclass(frozen=True)
 class NewtonTheory:
-    """What a construction says of itself: T steps for f(x) = (1/n) Σ log(1 + exp(−y_i a_iᵀx)) + μ/2 ‖x‖² in d dimensions.
+    """What a construction says of itself: damped steps for f(x) = (1/n) Σ log(1 + exp(−y_i a_iᵀx)) + μ/2 ‖x‖² in d dimensions.
 
-    `solve` and `decrement` are the polynomials in H − μI that stand for H⁻¹ in the direction and in λ² (constants first),
-    on [μ, upper]. tol bounds the error of a step, distance that of the last iterate. x0_norm: of the start; 0 is x = 0.
-    corrections: how often v ← v + q(H)(g − Hv) follows; then λ² is g·v as well.
+    forms: one for each step. tol bounds the error of a step, distance that of the last iterate. x0_norm: of the start; 0 is
+    x = 0, where the first step approximates neither σ nor √(p(1 − p)).
     """
 
     mu: Fraction
     d: int
-    steps: int
+    forms: tuple[StepForm, ...]
     tol: Fraction
     distance: float
     x0_norm: float
-    solve: tuple[Fraction, ...]
-    decrement: tuple[Fraction, ...]
-    upper: Fraction
-    corrections: int = 0
+
+    @property
+    def steps(self) -> int:
+        return len(self.forms)
+
+    @property
+    def layers(self) -> str:
+        """How the steps differ, in words."""
+        fixed = sum(form.factor is not None for form in self.forms)
+        return f"{self.steps - fixed} steps with η(λ²), {fixed} with a constant step size"
 
     def claims(self, artifact: Artifact) -> list[Claim]:
         """The error of every step and the distance to the minimiser, from the bounds of the fits in the artifact."""
-        bounds = fit_bounds(artifact)
-        try:
-            error, largest = self.step_errors(bounds)
-        except CompileError as failure:
-            return [Claim("step", "every step is near the exact damped Newton step", Unknown(failure.what))]
-        narrow = self.outside(artifact, bounds)
         statement = f"every step is within {float(self.tol):.3g} of the exact damped Newton step, for all data with ‖a_i‖ ≤ 1"
-        parts = ", ".join(f"{name} ≤ {float(bound):.2g}" for name, bound in bounds.items())
-        verdict: Verdict = Proved(f"at most {largest:.3g}; a step is off by {error}, from {parts or 'polynomials alone'}")
-        if largest > self.tol:
-            verdict = Refuted(f"{largest:.6g} is possible for these bounds: {parts}")
-        if narrow is not None:
+        try:
+            fits = self.fits(artifact)
+            run, last = self.follow([{name: fit.bound for name, fit in step.items()} for step in fits])
+        except CompileError as failure:
+            return [Claim("step", statement, Unknown(failure.what))]
+        worst = max(run, key=lambda step: step.largest)
+        errors = ", ".join(f"{step.largest:.3g}" for step in run)
+        verdict: Verdict = Proved(f"at most {errors}; the largest: {worst.error.error}; {self.layers}")
+        near: Verdict = Proved(f"‖x_T − x*‖ ≤ {up(last.distance)}, by the lemmas, evaluated with outward rounding")
+        if worst.largest > self.tol:
+            verdict = Refuted(f"{worst.largest:.6g} is possible for these bounds: {worst.error.error}")
+        if (narrow := self.outside(fits, run)) is not None:
             verdict = Unknown(narrow)
-        rest = theory_claims(self.mu, error, self.steps, self.distance, self.x0_norm)
-        # steps within tol stay in the region of tol, by induction: that is the domain that the fits have to cover
-        region = Claim("region", f"‖x_t‖ ≤ {self.radius:.4g} for t ≤ T, and every fit covers |a_i·x_t|", verdict)
-        return [Claim("step", statement, verdict), *(claim for claim in rest if claim.name != "region"), region]
+        if not isinstance(verdict, Proved):
+            near = Unknown("some step is not proved to be near the exact one")
+        elif last.distance > self.distance:
+            near = Unknown(f"proved is {up(last.distance)} only")
+        radius = max(step.before.norm for step in run)
+        what = f"‖x_T − x*‖ ≤ {self.distance:.4g} for all data with ‖a_i‖ ≤ 1, y_i = ±1 (T = {self.steps})"
+        return [
+            Claim("step", statement, verdict),
+            lemma_claim(),
+            Claim("distance", what, near),
+            Claim("value", f"f(x_T) − f(x*) ≤ {up(last.gap)}", near),
+            Claim("region", f"‖x_t‖ ≤ {up(radius)} for t < T, and every fit covers |a_i·x_t|", verdict),
+        ]
 
-    @property
-    def radius(self) -> float:
-        """A bound of ‖x_t‖ where every step is within tol."""
-        return region_radius(self.mu, self.tol, self.x0_norm, steps=self.steps)
+    def exact(self, step: int) -> bool:
+        """Whether σ and √(p(1 − p)) are numbers in this step."""
+        return step == 0 and self.x0_norm == 0
 
-    def outside(self, artifact: Artifact, bounds: dict[str, Fraction]) -> str | None:
+    def parts(self, step: int) -> tuple[str, ...]:
+        """What this step approximates by units."""
+        form = self.forms[step]
+        margins = () if self.exact(step) else (("sigma", "entry") if len(form.solve) > 1 else ("sigma",))
+        return margins if form.factor is not None else (*margins, "eta")
+
+    def fits(self, artifact: Artifact) -> list[Fits]:
+        """The fits of every step. Raises CompileError where the artifact has other ones than the steps need."""
+        found: dict[str, Iterator[Any]] = {name: iter(fits) for name, fits in named_fits(artifact).items()}
+        try:
+            steps: list[Fits] = [{name: next(found[name]) for name in self.parts(t)} for t in range(self.steps)]
+        except (KeyError, StopIteration):
+            raise CompileError("the model has fewer fits than its steps need") from None
+        if any(next(rest, None) is not None for rest in found.values()):
+            raise CompileError("the model has more fits than its steps need")
+        return steps
+
+    def outside(self, fits: list[Fits], run: list[Followed]) -> str | None:
         """Why the domain of some fit does not contain what it is applied to; None where all do."""
-        _, p = self.polynomials
-        decrement = max(state.decrement for state in trajectory(self.mu, self.tol, max(self.steps, 1), self.x0_norm))
-        top = float(p.largest) * (sqrt(self.upper) * decrement + float(bounds.get("sigma", 0))) ** 2
-        for fit in () if artifact.lowered is None else artifact.lowered.approximations:
-            needed = [(0.0, top)] if fit.text == "eta" else [(-self.radius, self.radius), (-1.0, 1.0)]
-            for (low, high), (lo, hi) in zip(needed, fit.domain, strict=False):
-                if (lo is not None and lo > low) or (hi is not None and hi < high):
-                    return f"{fit.text} is fitted on [{lo}, {hi}], and may be applied to [{low:.6g}, {high:.6g}]"
+        for step, used, (form, (_, p)) in zip(run, fits, zip(self.forms, self.polynomials, strict=True), strict=True):
+            margin = step.before.norm
+            for name, fit in used.items():
+                top = float(p.largest) * (sqrt(form.upper) * step.before.decrement + float(bound_of(used, "sigma"))) ** 2
+                needed = [(0.0, top)] if name == "eta" else [(-margin, margin), (-1.0, 1.0)]
+                for (low, high), (lo, hi) in zip(needed, fit.domain, strict=False):
+                    if (lo is not None and lo > low) or (hi is not None and hi < high):
+                        return f"{fit.text} is fitted on [{lo}, {hi}], and may be applied to [{low:.6g}, {high:.6g}]"
         return None
 
-    def step_errors(self, bounds: dict[str, Fraction]) -> tuple[StepError, float]:
-        """(the error of a step, its largest value on the way)."""
-        q, p = self.polynomials
-        states = trajectory(self.mu, self.tol, max(self.steps, 1), self.x0_norm)
-        largest = max(state.decrement for state in states)
-        sigma, entry, eta = (float(bounds.get(name, 0)) for name in ("sigma", "entry", "eta"))
+    def follow(self, bounds: Sequence[Mapping[str, Any]]) -> tuple[list[Followed], State]:
+        """Every step with its error, from the bounds of its fits, and the state after the last.
 
-        def budget(decrement: float, exact: bool) -> Budget:
-            return step_error(
-                self.mu,
-                gradient=0 if exact else sigma,
-                hessian=gram_error(0 if exact else entry, self.d),
-                solve=q,
-                decrement=p,
-                eta=eta,
-                largest_decrement=decrement,
-            )
+        As long as all steps are within tol, `trajectory` for that tol holds as well. Raises CompileError where a bound is so
+        large that nothing follows.
+        """
+        known = trajectory(self.mu, self.tol, self.steps, self.x0_norm)
+        state, run = known[0], []
+        for t, (form, polynomials) in enumerate(zip(self.forms, self.polynomials, strict=True)):
+            parts = {name: bounds[t][name] for name in self.parts(t)}
+            error = form_error(self.mu, self.d, polynomials, form.factor, state.decrement, **parts)
+            run.append(Followed(state, error))
+            state = after(self.mu, state, error, known[t + 1], first=self.exact(t))
+        return run, state
 
-        worst = 0.0
-        for step, state in enumerate(states[: self.steps]):
-            worst = max(worst, budget(state.decrement, exact=step == 0 and self.x0_norm == 0).largest or 0.0)
-        return budget(largest, exact=False).error, worst
-
-    @property
-    def polynomials(self) -> tuple[InversePolynomial, InversePolynomial]:
-        q = corrected(certified(self.solve, self.mu, self.upper, self.mu), self.corrections)
-        return q, q if self.decrement == self.solve else certified(self.decrement, self.mu, self.upper, self.mu)
+    @cached_property
+    def polynomials(self) -> list[Any]:
+        """(q, p) of every step."""
+        once = {form: form.polynomials(self.mu) for form in set(self.forms)}
+        return [once[form] for form in self.forms]
 
 
-def fit_bounds(artifact: Artifact) -> dict[str, Fraction]:
-    """The largest bounds of the fits of σ, of √(p(1 − p)) a_ij and of η in a model (proved by its approximation claims)."""
-    found: dict[str, Fraction] = {}
-    for fit in () if artifact.lowered is None else artifact.lowered.approximations:
+def bound_of(fits: Fits, name: str) -> Fraction:
+    return Fraction(fits[name].bound) if name in fits else Fraction(0)
+
+
+def named_fits(artifact: Artifact) -> dict[str, list[Any]]:
+    """The fits of σ, of √(p(1 − p)) a_ij and of η in a model, step by step (proved by its approximation claims)."""
+    found: dict[str, list[Any]] = {}
+    for fit in sorted(() if artifact.lowered is None else artifact.lowered.approximations, key=lambda fit: fit.ideal):
         name = "entry" if fit.kind == "scaled" else {"sigma": "sigma", "eta": "eta"}.get(fit.text)
         if name is not None:
-            found[name] = max(found.get(name, Fraction(0)), fit.bound)
+            found.setdefault(name, []).append(fit)
     return found

@@ -334,6 +334,32 @@ def check_hessian() -> Verdict:
     )
 
 
+def check_constant() -> Verdict:
+    """|c − η(λ)|·‖N‖ ≤ max(2(1 − √c)², (c − η(Λ))·‖N‖_max) for λ ≤ Λ: the bound of `newton_steps.constant_step_error`."""
+    lam, m, c, mu = symbols("lam m c mu")
+    q, H, N, e = sympy.symbols("q H N e", commutative=False)
+    eta = 1 / (1 + m * lam)
+    rest = (sqrt(c) * (1 + m * lam) - 1) ** 2 / (m * (1 + m * lam))
+    split = c * (q * (H * N + e) - N) + (c - sympy.Symbol("eta")) * N
+    return verdict(
+        "cv − ηN = c(v − N) + (c − η)N, and v − N is that of `step error`. Where η ≥ c, (η − c)‖N‖ ≤ (η − c)λ/√μ ≤ "
+        "(1 − √c)²/(m√μ), m√μ = 1/2; where c ≥ η, c − η grows with λ as ‖N‖'s bound does.",
+        ("the step", sympy.expand(split - (c * q * (H * N + e) - sympy.Symbol("eta") * N)) == 0),
+        ("the peak of (η − c)λ", equal((1 - sqrt(c)) ** 2 / m - (eta - c) * lam, rest)),
+        ("m√μ", equal(1 / (2 * sqrt(mu)) * sqrt(mu), Rational(1, 2))),
+        ("η falls", no_negative_coefficient(-diff(eta, lam))),
+    )
+
+
+def check_moved() -> Verdict:
+    """‖x⁺ − x‖ ≤ (λ/√μ)/(1 + mλ) + ‖ε‖, which grows with λ."""
+    lam, m, root = symbols("lam m root")
+    return verdict(
+        "x⁺ − x = −ηN + ε and ‖N‖ ≤ λ/√μ.",
+        ("ηλ/√μ grows", no_negative_coefficient(diff(lam / root / (1 + m * lam), lam))),
+    )
+
+
 #: Name of the lemma → its check. `newton_lemmas` and `newton_budget` state what each says.
 LEMMAS: dict[str, Callable[[], Verdict]] = {
     "third": check_third,
@@ -350,6 +376,8 @@ LEMMAS: dict[str, Callable[[], Verdict]] = {
     "invariant ball": check_invariant_ball,
     "Hessian error": check_hessian,
     "step error": check_budget,
+    "constant step size": check_constant,
+    "moved": check_moved,
 }
 
 

@@ -150,14 +150,15 @@ class _Run:
 
     def largest_norm(self) -> float:
         """A bound on ‖x_t‖ for all t. Without cells a step is a growing function of decrement and distance: once both fall,
-        they fall for ever."""
-        largest, last = 0.0, math.inf
+        they fall for ever, and no norm exceeds ‖x*‖ plus the distance."""
+        largest, last, fallen = 0.0, math.inf, False
         for t, state in enumerate(self.states_up_to(MOST_STEPS)):
             if self.rising and t > _RISING:
                 break
             largest = max(largest, state.norm)
             falls = t > 0 and state.decrement <= self[t - 1].decrement and state.distance <= self[t - 1].distance
-            if falls and self.cells is None and t > last:
+            fallen = fallen or (falls and self.cells is None and t > last)
+            if fallen and plus(self.damped.radius, state.distance) <= largest:
                 return largest
             if self.cells is None:
                 last = min(last, t)
@@ -183,7 +184,7 @@ class _Run:
             reached, rise = cells.step()
             decrement, gap, value = min(decrement, reached), cells.largest, plus(now.value, rise)
         decrement, distance, gap = self._closed(decrement, distance, gap)
-        norm = plus(damped.radius, distance)
+        norm = min(plus(damped.radius, distance), plus(now.norm, damped.moved(now.decrement)))
         if cells is not None:
             cells.meet(decrement, gap)
             norm = min(norm, damped.norm_of(value)) if value < math.inf else norm

@@ -14,11 +14,11 @@ from scipy.optimize import minimize
 
 import headwright as hw
 from headwright.compiler.approximate import fit, from_callable
-from headwright.constructions.logistic import sigma, spread
-from headwright.constructions.logistic_budget import plan_steps
+from headwright.constructions.logistic import logistic_newton, logistic_newton_predict, sigma, spread
+from headwright.constructions.logistic_budget import Plan, plan_steps
 from headwright.constructions.solve_factors import factored
-from headwright.proofs_check.newton_budget import corrected, gram_error, step_error
-from headwright.proofs_check.newton_model import fit_bounds
+from headwright.proofs_check.newton_budget import corrected, gram_error, solve_polynomial, step_error
+from headwright.proofs_check.newton_steps import best_factor, constant_step_error
 
 LOGISTIC = hw.constructions.get("logistic_newton")
 N, D = 26, 5
@@ -85,24 +85,56 @@ def outside(model: hw.Compiled, H: np.ndarray) -> np.ndarray:
     return H
 
 
+#: (μ, a step within) → layers of six steps from 0 at d = 5; the printed construction has 6 (11 + 2k), 90 to 174.
+LAYERS = {
+    (0.1, 1e-2): (4, 4, 4, 4, 2, 2),
+    (0.5, 1e-2): (3, 2, 2, 1, 1, 1),
+    (0.5, 1e-3): (3, 3, 2, 1, 1, 1),
+    (1.0, 1e-2): (3, 2, 1, 1, 1, 1),
+    (1.0, 1e-3): (3, 2, 1, 1, 1, 1),
+}
+
+
 @pytest.fixture(scope="module")
-def six() -> dict[tuple[float, float], hw.Compiled]:
+def plans() -> dict[tuple[float, float], Plan]:
+    return {(mu, tol): plan_steps("logistic_newton", mu, D, tol, 6, 0.0) for mu, tol in LAYERS}
+
+
+@pytest.fixture(scope="module")
+def six(plans) -> dict[tuple[float, float], hw.Compiled]:
     """T = 6 steps from x_0 = 0 at d = 5."""
-    cells = ((0.5, 1e-2), (0.5, 1e-3), (0.1, 1e-2))
+    cells = ((0.5, 1e-2), (1.0, 1e-3))
     return {(mu, tol): LOGISTIC.compile(n=N, d=D, mu=mu, steps=6, tol=tol) for mu, tol in cells}
 
 
-@pytest.mark.parametrize(
-    ("mu", "tol", "layers", "rows", "units"),
-    [(0.5, 1e-2, 18, 31, 76), (0.5, 1e-3, 18, 31, 200), (0.1, 1e-2, 24, 38, 700)],
-)
-def test_six_steps_need_three_or_four_layers_each(six, mu, tol, layers, rows, units) -> None:
-    """The printed construction has 11 + 2k layers a step; the prototype of the audit 19 (25) in all, 31 (47) rows."""
+def test_a_step_has_fewer_layers_the_nearer_the_minimiser(plans) -> None:
+    for cell, plan in plans.items():
+        assert tuple(step.layers for step in plan.steps) == LAYERS[cell]
+        assert all(step.largest <= cell[1] for step in plan.steps)
+    full = plan_steps("logistic_newton", 0.5, D, 1e-2, 6, 0.0, form="full")
+    assert [step.layers for step in full.steps] == [3] * 6
+
+
+@pytest.mark.parametrize(("mu", "tol", "rows", "units"), [(0.5, 1e-2, 33, 38), (1.0, 1e-3, 38, 108)])
+def test_six_steps_are_built_in_the_planned_layers_and_proved(six, mu, tol, rows, units) -> None:
     model = six[mu, tol]
-    assert model.depth == layers
+    assert model.depth == sum(LAYERS[mu, tol])
     assert model.d_model <= rows
     assert model.ffn_width <= units
+    certificate = hw.verify(model)
+    assert certificate.all_proved
+    names = {claim.name for claim in certificate.claims}
+    assert {"identity", "exact", "approximation", "step", "lemmas", "distance", "layers"} <= names
+
+
+def test_a_small_ridge_has_four_layers_a_step_and_the_margins_of_an_input_start_one() -> None:
+    model = LOGISTIC.compile(n=5, d=2, mu=0.1, steps=1, tol=1e-2, start="input", x0_norm=0.3)
+    assert model.depth == 5
     assert hw.verify(model).all_proved
+    for kind in KINDS:
+        A, y = data(kind, 5, 2, seed=3)
+        x0 = np.array([0.18, -0.24])
+        assert np.linalg.norm(model(A=A, y=y, x0=x0)["w"] - damped_step(A, y, 0.1, x0)) <= 1e-2
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -110,6 +142,33 @@ def test_the_last_iterate_is_as_near_the_minimiser_as_certified(six, kind) -> No
     A, y = data(kind, N, D, seed=3)
     for (mu, _), model in six.items():
         assert np.linalg.norm(model(A=A, y=y)["w"] - minimiser(A, y, mu)) <= model.theory.distance
+
+
+def test_vector_steps_compute_no_step_size() -> None:
+    """μ = 1: two layers for the first step, within 1.3e-2, and one for each of the others."""
+    model = LOGISTIC.compile(n=9, d=3, mu=1.0, steps=6, tol=2e-2, form="vector")
+    assert model.depth == 7
+    assert hw.verify(model).all_proved
+    assert all(form.factor is not None for form in model.theory.forms)
+    for kind in KINDS:
+        A, y = data(kind, 9, 3, seed=2)
+        assert np.linalg.norm(model(A=A, y=y)["w"] - minimiser(A, y, 1.0)) <= model.theory.distance
+    with pytest.raises(hw.CompileError, match=r"form='vector', step 1 is certified within 0.0129 only"):
+        LOGISTIC.compile(n=9, d=3, mu=1.0, steps=6, tol=1e-2, form="vector")
+
+
+def test_a_constant_step_size_is_the_best_one_and_its_error_is_reached() -> None:
+    """n = d = 1, a = 0: H = μ and N = x, so that every λ up to the bound occurs."""
+    mu, largest = 0.5, 0.4
+    c = best_factor(mu, largest)
+    q = solve_polynomial(mu, mu + 0.25, 3, mu)
+    budget = constant_step_error(mu, factor=c, gradient=0, hessian=gram_error(0, 1), solve=q, largest_decrement=largest)
+    lam = np.linspace(0, largest, 2001)
+    eta = 1 / (1 + lam / (2 * mu**0.5))
+    seen = np.abs((float(c) - eta) * lam / mu**0.5).max()
+    assert seen <= budget.largest <= seen + 1.1 * float(c * q.residual) * largest / mu**0.5
+    for other in (float(c) * 0.99, float(c) * 1.01):
+        assert np.abs((other - eta) * lam / mu**0.5).max() > seen
 
 
 @pytest.fixture(scope="module")
@@ -129,29 +188,26 @@ def test_one_step_from_any_start_is_within_tol_of_the_exact_step(one_step, kind)
         assert np.linalg.norm(model(A=A, y=y, x0=x0)["w"] - damped_step(A, y, 0.5, x0)) <= 1e-2
 
 
-
-def test_the_whole_certificate_is_proved_and_names_its_parts(six) -> None:
-    certificate = hw.verify(six[0.5, 1e-2])
-    assert certificate.all_proved
-    names = {claim.name for claim in certificate.claims}
-    assert {"identity", "exact", "approximation", "step", "lemmas", "distance", "layers"} <= names
-
-
 def test_a_worse_fit_refutes_the_claim_about_the_step(six) -> None:
-    model = six[0.5, 1e-3]
-    bounds = fit_bounds(model.artifact)
-    assert set(bounds) == {"sigma", "entry", "eta"}
-    _, good = model.theory.step_errors(bounds)
-    assert good <= 1e-3
-    for name in bounds:
-        try:
-            _, worse = model.theory.step_errors({**bounds, name: 20 * bounds[name]})
-        except hw.CompileError as refused:  # the spectrum of the Hessian would leave the interval of the polynomials
-            assert "interval" in refused.what
-        else:
-            assert worse > 1e-3, name
-    _, wrong = replace(model.theory, solve=(*model.theory.solve[:-1], Fraction(0))).step_errors(bounds)
-    assert wrong > 1e-3
+    model = six[0.5, 1e-2]
+    theory = model.theory
+    bounds = [{name: fit.bound for name, fit in step.items()} for step in theory.fits(model.artifact)]
+    assert [set(step) for step in bounds] == [{"eta"}] + 2 * [{"sigma", "entry"}] + 3 * [{"sigma"}]
+    run, _ = theory.follow(bounds)
+    assert all(step.largest <= 1e-2 for step in run)
+    for t, step in enumerate(bounds):
+        for name in step:
+            try:
+                worse, _ = theory.follow([*bounds[:t], {**step, name: 60 * step[name]}, *bounds[t + 1 :]])
+            except hw.CompileError as refused:  # the spectrum of the Hessian would leave the interval of the polynomials
+                assert "interval" in refused.what
+            else:
+                assert worse[t].largest > 1e-2, (t, name)
+    first = replace(theory.forms[0], solve=(*theory.forms[0].solve[:-1], Fraction(0)))
+    wrong, _ = replace(theory, forms=(first, *theory.forms[1:])).follow(bounds)
+    assert wrong[0].largest > 1e-2
+    with pytest.raises(hw.CompileError, match="more fits than its steps need"):
+        replace(theory, forms=theory.forms[:-1]).fits(model.artifact)
 
 
 def test_an_evaluator_that_knows_only_the_formula_gets_the_same_w(six) -> None:
@@ -177,11 +233,11 @@ def test_the_minimiser_is_within_the_certified_distance_in_float64(accurate, kin
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(kind=st.sampled_from(KINDS), seed=st.integers(0, 10**6))
 def test_the_minimiser_is_within_the_certified_distance_in_float32(six, kind, seed) -> None:
-    model = six[0.5, 1e-3]
+    model = six[1.0, 1e-3]
     A, y = data(kind, N, D, seed)
     w = model(A=A.astype(np.float32) * np.float32(1 - 1e-6), y=y.astype(np.float32))["w"]
     assert w.dtype == np.float32
-    assert np.linalg.norm(w - minimiser(A, y, 0.5)) <= model.theory.distance
+    assert np.linalg.norm(w - minimiser(A, y, 1.0)) <= model.theory.distance
 
 
 @pytest.mark.parametrize("mu", [0.1, 0.5])
@@ -196,21 +252,33 @@ def test_the_factors_of_three_layers_multiply_to_a_polynomial_with_a_proved_resi
     assert np.abs(1 - t * q).max() <= float(found.whole.residual) * (1 + 1e-6) + 1e-13
 
 
-@pytest.mark.parametrize(("mu", "tol"), [(0.5, 1e-2), (0.1, 1e-2)])
-def test_the_program_is_the_polynomial_of_the_hessian_that_the_theory_speaks_of(mu, tol) -> None:
-    """One step from 0: w = −η q(H)g with λ² = gᵀp(H)g, whatever way the program writes it."""
-    model = LOGISTIC.compile(n=9, d=3, mu=mu, steps=1, tol=tol)
+@pytest.mark.parametrize("cell", [*LAYERS, "full", "vector"])
+def test_the_program_is_the_run_that_the_theory_speaks_of(plans, cell) -> None:
+    """x ← x − c q(H)g, or −η(gᵀp(H)g) q(H)g, for the polynomials of the plan, whatever way the program writes it."""
+    if cell == "full":
+        plan = plan_steps("logistic_newton", 0.1, D, 1e-2, 3, 0.0, form="full")
+    elif cell == "vector":
+        plan = plan_steps("logistic_newton", 1.0, D, 2e-2, 3, 0.0, form="vector")
+    else:
+        plan = plans[cell]
     A, y = data("random", 9, 3, seed=2)
-    S, g = A.T @ A / 36, -A.T @ y / 18
-    values, vectors = np.linalg.eigh(S)
+    mu, x = float(plan.mu), np.zeros(3)
 
-    def of(coefficients):
-        return vectors @ np.diag(np.polynomial.polynomial.polyval(values, [float(c) for c in coefficients])) @ vectors.T
+    def of(coefficients, values, vectors):
+        powers = np.polynomial.polynomial.polyval(values, [float(c) for c in coefficients])
+        return vectors @ np.diag(powers) @ vectors.T
 
-    decrement = g @ of(model.theory.decrement) @ g
-    eta = 2 * mu**0.5 / (2 * mu**0.5 + decrement**0.5)
-    want = -eta * (of(model.theory.solve) @ g)
-    assert np.abs(model.reference(A=A, y=y)["w"] - want).max() < 1e-12
+    for step in plan.steps:
+        p = 1 / (1 + np.exp(-(A @ x)))
+        g = A.T @ (p - (1 + y) / 2) / 9 + mu * x
+        spectrum = np.linalg.eigh(A.T @ ((p * (1 - p))[:, None] * A) / 9)
+        form = step.form
+        decrement = g @ of(form.decrement, *spectrum) @ g
+        eta = 2 * mu**0.5 / (2 * mu**0.5 + decrement**0.5) if form.factor is None else float(form.factor)
+        x = x - eta * (of(form.solve, *spectrum) @ g)
+    assert np.abs(logistic_newton.reference(A=A, y=y, plan=plan)["w"] - x).max() < 1e-12
+    Q = np.random.default_rng(1).normal(size=(4, 3)) / 4
+    assert np.abs(logistic_newton_predict.reference(A=A, y=y, Q=Q, plan=plan)["margin"] - Q @ x).max() < 1e-12
 
 
 def test_the_certified_error_is_within_a_factor_20_of_the_largest_seen(one_step) -> None:
@@ -246,16 +314,15 @@ def test_breast_cancer_coefficients_are_those_of_scikit_learn() -> None:
 
 
 def test_queries_are_predicted_in_the_same_layers() -> None:
-    plain = LOGISTIC.compile(n=9, d=3, mu=0.5, steps=2, tol=1e-2)
-    model = LOGISTIC.compile(n=9, d=3, m=4, mu=0.5, steps=2, tol=1e-2)
-    assert model.depth == plain.depth
-    A, y = data("random", 9, 3, seed=2)
-    Q = np.random.default_rng(1).normal(size=(4, 3)) / 4
+    model = LOGISTIC.compile(n=5, d=2, m=4, mu=0.5, steps=2, tol=1e-2)
+    assert model.depth == plan_steps("logistic_newton", 0.5, 2, 1e-2, 2, 0.0).layers
+    A, y = data("random", 5, 2, seed=2)
+    Q = np.random.default_rng(1).normal(size=(4, 2)) / 4
     out = model(A=A, y=y, Q=Q)
     assert np.abs(out["margin"] - Q @ out["w"]).max() < 1e-12
-    assert np.abs(out["w"] - plain(A=A, y=y)["w"]).max() < 1e-12
-    moved = LOGISTIC.compile(n=9, d=3, m=4, mu=0.5, steps=1, tol=2e-2, start="input", x0_norm=0.1)
-    out = moved(A=A, y=y, x0=np.full(3, 0.05), Q=Q)
+    assert np.linalg.norm(out["w"] - minimiser(A, y, 0.5)) <= model.theory.distance
+    moved = LOGISTIC.compile(n=5, d=2, m=4, mu=0.5, steps=1, tol=2e-2, start="input", x0_norm=0.1)
+    out = moved(A=A, y=y, x0=np.full(2, 0.05), Q=Q)
     assert np.abs(out["margin"] - Q @ out["w"]).max() < 1e-12
 
 
@@ -268,6 +335,9 @@ def test_queries_are_predicted_in_the_same_layers() -> None:
         ({"tol": 0.9}, "tol is 0.9: expected at most"),
         ({"mu": 1e-4}, "tol is 0.01: expected at most 0.005"),
         ({"mu": 0.02, "tol": 1e-3, "steps": 6, "k": 0}, "out of reach"),
+        ({"tol": 1e-14}, "tol is 1e-14.*units"),
+        ({"k": 1, "form": "vector"}, "k is 1 and form is 'vector'"),
+        ({"form": "fast"}, "form is 'fast'"),
         ({"steps": 0}, "steps is 0"),
     ],
 )
@@ -292,10 +362,11 @@ def test_few_examples_and_one_feature(n, d) -> None:
     assert np.linalg.norm(model(A=A, y=y)["w"] - minimiser(A, y, 1.0)) <= model.theory.distance
 
 
-def test_plans_of_tighter_tolerances_ask_more_of_every_part() -> None:
-    loose, tight = (plan_steps("x", 0.5, 5, tol, 6, 0.0) for tol in (1e-2, 1e-3))
-    assert tight.sigma < loose.sigma and tight.entry < loose.entry and tight.eta < loose.eta
-    assert tight.layers == loose.layers == 3
+def test_plans_of_tighter_tolerances_ask_more_of_every_part(plans) -> None:
+    loose, tight = (plans[0.5, tol].steps[0] for tol in (1e-2, 1e-3))
+    assert tight.eta < loose.eta and tight.layers == loose.layers == 3
+    loose, tight = (plans[1.0, tol].steps[1] for tol in (1e-2, 1e-3))
+    assert tight.sigma < loose.sigma and tight.entry < loose.entry and tight.layers == loose.layers == 2
 
 
 def test_gradient_descent_takes_one_layer_a_step_and_comes_within_tol() -> None:
@@ -310,15 +381,15 @@ def test_gradient_descent_takes_one_layer_a_step_and_comes_within_tol() -> None:
 
 
 def test_robust_regression_composes_the_same_pieces() -> None:
-    mu, delta, steps = 0.5, 0.5, 3
-    model = hw.constructions.get("irls").compile(n=12, d=3, mu=mu, delta=delta, steps=steps, tol=1e-2)
+    mu, delta, steps, n, d = 2.0, 0.5, 2, 6, 2
+    model = hw.constructions.get("irls").compile(n=n, d=d, mu=mu, delta=delta, steps=steps, tol=1e-2)
     rng = np.random.default_rng(0)
-    A = rng.normal(size=(12, 3))
+    A = rng.normal(size=(n, d))
     A /= np.linalg.norm(A, axis=1).max()
-    y = np.clip(A @ rng.normal(size=3), -1, 1)
-    w, weights = np.zeros(3), np.ones(12)
+    y = np.clip(A @ rng.normal(size=d), -1, 1)
+    w, weights = np.zeros(d), np.ones(n)
     for _ in range(steps):
-        w = np.linalg.solve(A.T @ (weights[:, None] * A) / 12 + mu * np.eye(3), A.T @ (weights * y) / 12)
+        w = np.linalg.solve(A.T @ (weights[:, None] * A) / n + mu * np.eye(d), A.T @ (weights * y) / n)
         weights = 1 / np.sqrt(1 + ((A @ w - y) / delta) ** 2)
     assert np.abs(model(A=A, y=y)["w"] - w).max() < 2e-2
     certificate = hw.verify(model)
@@ -380,7 +451,7 @@ def test_corrections_raise_the_residual_to_a_power(k) -> None:
 def test_a_small_ridge_takes_the_general_route() -> None:
     """μ = 0.02: degree 10 is off by 4e-3 relative, and one correction leaves the square of that."""
     model = LOGISTIC.compile(n=9, d=2, mu=0.02, steps=1, tol=1e-3)
-    assert model.depth == 9 and model.theory.corrections == 1
+    assert model.depth == 9 and model.theory.forms[0].corrections == 1
     assert hw.verify(model).all_proved
     for kind in KINDS:
         A, y = data(kind, 9, 2, seed=1)
