@@ -7,7 +7,7 @@ whatever their argument.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import fields, replace
+from dataclasses import replace
 from fractions import Fraction
 from math import isinf
 from typing import Any
@@ -173,15 +173,27 @@ def _theory(claimed: Claimed) -> Iterator[Mutant]:
     theory = claimed.theory
     if theory is None:
         return
-    for field in fields(theory):
-        value: Any = getattr(theory, field.name)
-        kind, place = "theory changed", field.name
-        if field.name in ("tol", "distance"):
-            kind, value = "bound shrunk", value / 10**6
-        elif field.name in ("solve", "decrement") and value:
-            place, value = f"{field.name}, first coefficient", (value[0] + Fraction(1, 1000), *value[1:])
-        elif field.name in ("mu", "upper", "steps"):
-            value = type(value)(value * (Fraction(1, 100) if field.name == "mu" else 3))
+    changes: list[tuple[str, str, dict[str, Any]]] = [
+        ("bound shrunk", "tol", {"tol": theory.tol / 10**6}),
+        ("bound shrunk", "distance", {"distance": theory.distance / 10**6}),
+        ("theory changed", "mu", {"mu": theory.mu / 100}),
+        ("theory changed", "a step more", {"forms": (*theory.forms, theory.forms[-1])}),
+        ("theory changed", "a step less", {"forms": theory.forms[:-1]}),
+    ]
+    for t, form in enumerate(theory.forms):
+        first, *rest = form.solve
+        others: dict[str, Any] = {
+            "corrections": form.corrections + 1,
+            "upper": (theory.mu + form.upper) / 2,
+            "solve": (first + Fraction(1, 1000), *rest),
+        }
+        if form.factor is None:
+            first, *rest = form.decrement
+            others["decrement"] = (first + Fraction(1, 1000), *rest)
         else:
-            continue
-        yield Mutant(kind, f"theory: {place}", replace(claimed, theory=replace(theory, **{field.name: value})))
+            others["factor"] = form.factor - Fraction(1, 1000)
+        for name, value in others.items():
+            changed = (*theory.forms[:t], replace(form, **{name: value}), *theory.forms[t + 1 :])
+            changes.append(("theory changed", f"{name} of step {t + 1}", {"forms": changed}))
+    for kind, place, change in changes:
+        yield Mutant(kind, f"theory: {place}", replace(claimed, theory=replace(theory, **change)))

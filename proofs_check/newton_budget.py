@@ -230,8 +230,8 @@ def step_error(
     Raises CompileError where the interval is too short, or the decrement's relative error is not below 1.
     """
     m = number("mu", mu, above=0)
-    _check_interval(m, hessian, solve, "solve")
-    _check_interval(m, hessian, decrement, "decrement")
+    check_interval(m, hessian, solve, "solve")
+    check_interval(m, hessian, decrement, "decrement")
     parts = (("gradient", gradient), ("hessian", hessian.size), ("extra", extra), ("eta", eta))
     s, h, rest, e_eta = (ball(number(name, value, least=0)) for name, value in parts)
     M = ball(m)
@@ -306,7 +306,7 @@ def _least(a: Any, b: Any) -> Any:
     return a if above(a) <= above(b) else b
 
 
-def _check_interval(mu: Fraction, hessian: HessianError, polynomial: InversePolynomial, name: str) -> None:
+def check_interval(mu: Fraction, hessian: HessianError, polynomial: InversePolynomial, name: str) -> None:
     upper = mu + max(Fraction(1, 4), Fraction(hessian.reach) if hessian.symmetric else Fraction(0))
     if polynomial.lower > mu or polynomial.upper < upper:
         raise CompileError(

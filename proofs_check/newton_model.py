@@ -14,6 +14,7 @@ from ..compiler.errors import CompileError
 from .certificate import Claim, Proved, Refuted, Unknown, Verdict
 from .newton_budget import Budget
 from .newton_claims import lemma_claim, up
+from .newton_program import check_program
 from .newton_steps import StepForm, after, form_error
 from .newton_theory import State, trajectory
 
@@ -59,7 +60,7 @@ class NewtonTheory:
         return f"{self.steps - fixed} steps with η(λ²), {fixed} with a constant step size"
 
     def claims(self, artifact: Artifact) -> list[Claim]:
-        """The error of every step and the distance to the minimiser, from the bounds of the fits in the artifact."""
+        """That the program makes these steps; the error of each and the distance to the minimiser, from the bounds of fits."""
         statement = f"every step is within {float(self.tol):.3g} of the exact damped Newton step, for all data with ‖a_i‖ ≤ 1"
         try:
             fits = self.fits(artifact)
@@ -74,6 +75,10 @@ class NewtonTheory:
             verdict = Refuted(f"{worst.largest:.6g} is possible for these bounds: {worst.error.error}")
         if (narrow := self.outside(fits, run)) is not None:
             verdict = Unknown(narrow)
+        what = f"w is x_T of {self.steps} steps x − η(λ²)q(H)∇f, with σ and η as written"
+        program = Claim("program", what, self.of(artifact))
+        if not isinstance(program.verdict, Proved):
+            verdict = Unknown("the program is not seen to make these steps")
         if not isinstance(verdict, Proved):
             near = Unknown("some step is not proved to be near the exact one")
         elif last.distance > self.distance:
@@ -81,12 +86,19 @@ class NewtonTheory:
         radius = max(step.before.norm for step in run)
         what = f"‖x_T − x*‖ ≤ {self.distance:.4g} for all data with ‖a_i‖ ≤ 1, y_i = ±1 (T = {self.steps})"
         return [
+            program,
             Claim("step", statement, verdict),
             lemma_claim(),
             Claim("distance", what, near),
             Claim("value", f"f(x_T) − f(x*) ≤ {up(last.gap)}", near),
             Claim("region", f"‖x_t‖ ≤ {up(radius)} for t < T, and every fit covers |a_i·x_t|", verdict),
         ]
+
+    def of(self, artifact: Artifact) -> Verdict:
+        """Whether the program of the artifact makes these steps."""
+        if artifact.lowered is None:
+            return Unknown("the model has no functions")
+        return check_program(artifact.lowered.ideal, self.mu, self.forms, self.x0_norm == 0)
 
     def exact(self, step: int) -> bool:
         """Whether σ and √(p(1 − p)) are numbers in this step."""

@@ -1,8 +1,8 @@
 """Whether a program is T damped Newton steps of stated forms: what a theory of the steps says is said of this program.
 
-The functions σ, √(p(1 − p)) and η are taken as they are written (and compared, by sympy, with what they have to be); their values
-are random numbers here, one for each argument. Then the program and the steps are the same polynomials in the data: both are
-evaluated at a random point modulo 2^61 − 1, at the program's sizes.
+The functions σ, √(p(1 − p)) and η are taken as they are written (and compared, by sympy, with what they have to be); their
+values are random numbers here, one for each argument. Then the program and the steps have to be the same polynomials in the
+data: both are evaluated at a random point modulo 2^61 − 1, at the program's sizes.
 """
 
 from __future__ import annotations
@@ -38,7 +38,9 @@ def check_program(graph: Graph, mu: Fraction, forms: Sequence[StepForm], from_ze
     if "w" not in outputs or not needed <= shapes.keys():
         return Refuted(f"the program takes {', '.join(shapes)} and returns {', '.join(outputs)}: expected A, y and w")
     rng = random.Random(0)
-    drawn = {name: _matrix([rng.randrange(PRIME) for _ in range(int(np.prod(shape)))], shape) for name, shape in shapes.items()}
+    drawn = {}
+    for name, shape in shapes.items():
+        drawn[name] = _matrix([rng.randrange(PRIME) for _ in range(int(np.prod(shape)))], shape)
     values: Values = {}
 
     def function(name: str, argument: np.ndarray) -> np.ndarray:
@@ -52,7 +54,7 @@ def check_program(graph: Graph, mu: Fraction, forms: Sequence[StepForm], from_ze
     if not np.array_equal(found, x):
         (i, *_) = np.argwhere((found != x).any(axis=1)).ravel()
         return Refuted(f"w[{i}] is not that of {len(forms)} such steps at a random point modulo 2^61 − 1")
-    return Proved(f"the program makes these {len(forms)} steps, at a random point modulo 2^61 − 1, σ and η as unknown functions")
+    return Proved(f"the program makes these {len(forms)} steps, at a random point modulo 2^61 − 1, for any σ and η")
 
 
 def _strange(graph: Graph, mu: Fraction) -> str | None:

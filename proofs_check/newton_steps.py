@@ -21,7 +21,16 @@ from typing import Any
 import numpy as np
 
 from .minimax import as_rational
-from .newton_budget import Budget, HessianError, InversePolynomial, certified, corrected, gram_error, step_error
+from .newton_budget import (
+    Budget,
+    HessianError,
+    InversePolynomial,
+    certified,
+    check_interval,
+    corrected,
+    gram_error,
+    step_error,
+)
 from .newton_lemmas import Damped, StepError
 from .newton_theory import State
 from .outward import IV, above, ball, plus
@@ -55,6 +64,7 @@ def constant_step_error(
     factor is c, in (0, 1]; the polynomial of degree 0 does not use Ĥ.
     """
     m, c = as_rational("mu", mu), ball(as_rational("factor", factor))
+    check_interval(m, hessian, solve, "solve")
     s, largest = ball(as_rational("gradient", gradient)), ball(as_rational("largest_decrement", largest_decrement))
     root = IV.sqrt(ball(m))
     length, eta = largest / root, 1 / (1 + largest / (2 * root))

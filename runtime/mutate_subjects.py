@@ -88,7 +88,7 @@ def _large() -> list[Subject]:
     thin = (Fraction(1, 10_000), Fraction(1))
     chosen: list[tuple[str, dict[str, Any]]] = [
         ("least_squares_minimal", {"n": 16, "d": 8, "spectrum": thin, "tol": Fraction(1, 100)}),
-        ("least_squares", {"n": 128, "d": 32, "steps": 20, "alpha": Fraction(1, 1000)}),
+        ("least_squares", {"n": 24, "d": 6, "steps": 20, "alpha": Fraction(1, 1000)}),
         ("logistic_newton", {"n": 8, "d": 4, "mu": Fraction(1, 2), "steps": 6, "tol": Fraction(1, 100)}),
     ]
     return [
