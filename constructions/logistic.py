@@ -186,11 +186,9 @@ def _newton(values: Mapping[str, Any]) -> Variant:
     plan = plan_steps("logistic_newton", mu, d, tol, values["steps"], start, k, form)
     theory = NewtonTheory(plan.mu, d, tuple(step.form for step in plan.steps), plan.tol, plan.distance, start)
     cubic = any(step.layers == 2 and len(step.form.solve) == 4 for step in plan.steps)  # A S is stored as well
-    rows = _CLAIM.rows if cubic else "6*d + 8"
-    if any(step.form.corrections for step in plan.steps):
-        rows = "9*d + 12"
-    elif values["m"] is not None:  # Q Hᵏ g beside A Hᵏ g
-        rows = "8*d + 9"
+    # queries and corrections take rows of their own, for which there is no formula
+    plain = values["m"] is None and not any(step.form.corrections for step in plan.steps)
+    rows = (_CLAIM.rows if cubic else "6*d + 8") if plain else None
     claim = replace(_CLAIM, depth=str(plan.layers), rows=rows, error=f"{float(tol):.3g} a step")
     without, predicting = (
         (logistic_newton_from, logistic_newton_from_predict) if start > 0 else (logistic_newton, logistic_newton_predict)
