@@ -154,10 +154,8 @@ def left_over(checker: Any, f: Any, steps: list[Any], lo: Any, hi: Any, reach: A
         total += times(abs(moment) * reach ** (2 * j + 1) / factorial(2 * j + 1), max(abs(low), abs(high)))
     return total
 def check_scaled(checker: Any, node: Any, fit: Any) -> str:
-    """Units along z ± h y, each a fit of c/(2h) Φ(s) up to a line and a constant, which cancel in the difference.
-
-    A step is h, c, the slope m of the line (Σ m y is made by units that read y only), the constant and the error of the fit.
-    """
+    """Units along z ± h y, each a fit of c/(2h) Φ(s) up to a line and a constant, which cancel in the difference. A step is h,
+    c, the slope m of the line (Σ m y is made by units that read y only), the constant, and the error of the fit."""
     need, f, order = checker.need, factor(checker, fit), fit["order"]
     (lo, hi), (low, high) = (map(checker.number, fit[k]) for k in ("z", "y"))
     steps = [tuple(map(checker.number, step)) for step in fit["steps"]]
@@ -364,18 +362,20 @@ def read(checker: Any, line: Any, values: set[Fraction]) -> Line:
     (lo, hi), size, error = line["range"], *([bound(x, inf) for x in line[k]] for k in ("size", "error"))
     checker.need(len(size) == len(error) == 4, "a line has four sizes and four errors")
     return Line(lo=bound(lo, -inf), hi=bound(hi, inf), size=tuple(size), error=tuple(error), values=values)
+def check_line(checker: Any, model: Any, lines: list[Line], line: Any) -> Line:
+    """What a line states, where it follows from those before it."""
+    found = derived(checker, model, len(lines), lines, line["rule"])
+    told, where = read(checker, line, found.values), f"node {len(lines)}, by the rule {line['rule']!r}"
+    checker.need(told.lo <= found.lo and found.hi <= told.hi, f"{where}: its range is [{show(found.lo)}, {show(found.hi)}]")
+    for what, ours, theirs in (("size", found.size, told.size), ("error", found.error, told.error)):
+        for name, a, b in zip(("entries", "rows", "columns", "norm"), ours, theirs, strict=True):
+            checker.need(a <= b, f"{where}: {what} of {name} may be {show(a)}, {show(b)} is stated")
+    return told
 def check_errors(checker: Any, model: Any) -> str:
     """Every line follows from those of the arguments, and those of the outputs are what is claimed."""
     claim, lines = model.program["errors"], list[Line]()
-    for number, line in enumerate(claim["lines"]):
-        found = derived(checker, model, number, lines, line["rule"])
-        told = read(checker, line, found.values)
-        where = f"node {number}, by the rule {line['rule']!r}"
-        checker.need(told.lo <= found.lo and found.hi <= told.hi, f"{where}: its range is [{show(found.lo)}, {show(found.hi)}]")
-        for what, ours, theirs in (("size", found.size, told.size), ("error", found.error, told.error)):
-            for name, a, b in zip(("entries", "rows", "columns", "norm"), ours, theirs, strict=True):
-                checker.need(a <= b, f"{where}: {what} of {name} may be {show(a)}, {show(b)} is stated")
-        lines.append(told)
+    for line in claim["lines"]:
+        lines.append(check_line(checker, model, lines, line))
     outputs = {o["name"]: o["node"] for o in model.program["outputs"]}
     checker.need(outputs.keys() == claim["outputs"].keys(), "errors of other outputs than there are")
     checker.need(len(lines) == len(model.nodes) and min(outputs.values()) >= 0, "not every node has a line")
