@@ -1,6 +1,7 @@
 """A small independent checker of saved models: `python -m headwright.proofs_check.checker DIR`, or this file copied elsewhere.
 
-It imports numpy, sympy (with its mpmath) and the standard library, nothing of headwright, and decides from the files alone:
+It imports numpy, sympy (with its mpmath) and the standard library, nothing of headwright (but error_checker.py beside it, which
+imports nothing of ours either, for the errors of outputs), and decides from the files alone:
 program.json (the program's normal form, the kind of layers, what stands where), weights.json (exact), weights.safetensors
 (float64), certificate.json (the claims in words), manifest.json (the SHA-256 of every file).
 
@@ -31,7 +32,6 @@ import sympy
 from mpmath import iv
 
 FILES = ("program.json", "weights.json", "weights.safetensors", "certificate.json", "model.json", "README.txt")
-
 class Refused(Exception):
     """A claim that does not hold; the message names the place."""
 class Unchecked(Exception):
@@ -70,7 +70,6 @@ def matrix(data: Any, place: str) -> Matrix:
     inside = all(type(i) is type(j) is int and 0 <= i < rows and 0 <= j < columns for i, j in entries)
     need(inside and len(entries) == len(data["entries"]), f"{place}: an entry is outside, or given twice")
     return Matrix(shape=(rows, columns), entries=entries)
-
 class Model:
     """program.json and weights.json, read."""
     def __init__(self, files: dict[str, bytes]) -> None:
@@ -100,7 +99,6 @@ class Model:
         fits &= not units or [m.shape for m in units] == [(wide, rows), (rows, wide), (wide, rows)][:count]
         need(fits, f"weights.json: layer {i} has matrices of other shapes than a layer has")
         return heads, units
-
 def check_floats(model: Model, data: bytes) -> str:
     """The safetensors format: 8 bytes of header length, the header, then the numbers."""
     first, start = 8 + int.from_bytes(data[:8], "little"), 0
@@ -117,7 +115,6 @@ def check_floats(model: Model, data: bytes) -> str:
             raise Refused(f"weights.safetensors: {name}[{i}, {j}] is {got[i, j]!r}, the nearest float is {want[i, j]!r}")
     need(not header and len(floats) == start, "weights.safetensors: numbers that belong to no matrix")
     return ""
-
 # -- 2. Running ------------------------------------------------------------------------------------------------------------
 def full(shape: tuple[int, ...], value: int = 0) -> np.ndarray:
     return np.full(shape, value, dtype=object)
@@ -125,7 +122,6 @@ def identity(size: int) -> np.ndarray:
     return np.eye(size, dtype=int).astype(object)
 def symmetric(a: np.ndarray) -> np.ndarray:
     return np.asarray(np.triu(a) + np.triu(a, 1).T)
-
 class Field:
     """Arithmetic modulo a random prime; |a| of every new argument, up to sign, is a new random number."""
     def __init__(self, bits: int) -> None:
@@ -153,7 +149,6 @@ class Field:
         z = self.apply(units[0], H)
         factor = {"relu": 1, "relu2": z, "gate": 0}[kind]
         return self.apply(units[1], (z * self.apply(units[2], H) if kind == "gate" else self.relu(z) * factor) % self.p)
-
 def run_layers(model: Model, field: Field, H: np.ndarray) -> Iterator[dict[str, np.ndarray]]:
     """The residual stream in every layer: after its heads, H + s Σ W_V H f((W_K H)ᵀ W_Q H), and after its units."""
     n, causal, kind = model.keys, model.program["causal"], model.program["attention"]
@@ -170,7 +165,6 @@ def run_layers(model: Model, field: Field, H: np.ndarray) -> Iterator[dict[str, 
             attended = (attended + scale * (V[:, :n] @ (np.triu(weights) if causal else weights))) % field.p
         H = (attended + field.feed_forward(model.program["units"], units, attended)) % field.p if units else attended
         yield {"heads": attended, "units": H}
-
 def run_program(model: Model, wanted: set[int], field: Field, given: Any = ()) -> dict[int, Any]:
     """The values of the wanted nodes, and of those that they need, at a random point beside what is given."""
     values, needed = dict(given), set(wanted)
@@ -207,7 +201,6 @@ def stored(place: Any, H: np.ndarray) -> np.ndarray:
     part = H[row : row + height, token : token + width]
     need(min(row, token) >= 0 and part.shape == (height, width), f"{place['name']}: rows {row}… are outside the stream")
     return part.T if place["flipped"] else part
-
 def check_identity(model: Model) -> str:
     program, field = model.program, Field(model.bits)
     outputs, labels, encoding = program["outputs"], program["labels"], program["encoding"]
@@ -229,13 +222,11 @@ def check_identity(model: Model) -> str:
         wrong = np.argwhere(got != want).tolist()
         need(not wrong, f"{where}{wrong[0] if wrong else ''} is not what the weights compute")
     return f"at a random point modulo a random prime of {field.p.bit_length()} bits; wrong with probability below 2^-80"
-
 def check_figure(model: Model, what: str, value: Any, bound: int) -> str:
     widths = {"heads": [len(heads) for heads, _ in model.layers], "units": [m[0].shape[0] for _, m in model.layers if m]}
     found = {"layers": len(model.layers), "rows": model.rows, **{k: max(v, default=0) for k, v in widths.items()}}
     need(found[what] <= bound == value, f"the weights have {found[what]} {what}, the formula gives {value}")
     return f"the weights have {found[what]}"
-
 # -- 4. Residuals ----------------------------------------------------------------------------------------------------------
 TARGETS = {
     "inverse": "in {form}, ‖I − SX‖₂ ≤ {tol} for every symmetric S with its eigenvalues in [{from}, {to}]",
@@ -308,7 +299,8 @@ def near(f: Any, units: list[Any], lo: Fraction, hi: Fraction, bound: Fraction) 
     def fitted(x: Fraction) -> Fraction:
         return sum((w * max(a * x + b, Fraction(0)) for a, b, w in units), Fraction(0))
     need(lo < hi, "the domain is empty")
-    (value, slope, curve), limit, tries = (in_intervals(f.diff(z, k)) for k in range(3)), exact(bound), 10**5
+    value, slope, curve = f if isinstance(f, tuple) else (in_intervals(f.diff(z, k)) for k in range(3))
+    limit, tries = exact(bound), 10**5
     knots = sorted({lo, hi, *(-b / a for a, b, _ in units if a and lo < -b / a < hi)})
     todo = [(a, b, fitted(a), (fitted(b) - fitted(a)) / (b - a)) for a, b in pairwise(knots)]
     while todo and (tries := tries - 1):
@@ -322,6 +314,8 @@ def near(f: Any, units: list[Any], lo: Fraction, hi: Fraction, bound: Fraction) 
     need(not todo, "not proved with 100,000 pieces")
 def check_fit(node: Any, fit: Any) -> str:
     """Along z for each of the few values of y; or z y = (s² − s'²)/(4c) for s = z + c y and s' = z − c y."""
+    if "steps" in fit:  # f(z) y in one layer
+        return str(beside().check_scaled(sys.modules[__name__], node, fit))
     f, bound, none = formula(fit["function"], {"z": z, "y": y}), number(fit["bound"]), Fraction(0)
     (lo, hi), (W_1, W_2) = map(number, fit["z"]), (matrix(node[k], k).entries for k in ("W_1", "W_2"))
     ends = range(len(node["args"]) + 1)  # a unit is its slopes, bias and weight
@@ -364,7 +358,15 @@ def claims(model: Model, files: dict[str, bytes]) -> Iterator[tuple[str, str, Ca
             domain = {key: fit[key] for key in ("z", "y", "values") if key in fit}  # y has one of the values
             text = f"units of node {i} are within {fit['bound']} of {formula(fit['function'], {'z': z, 'y': y})} for {domain}"
             yield "fit", text, partial(check_fit, node, fit)
-
+    if program.get("errors"):
+        yield from beside().claims(sys.modules[__name__], model)
+def beside() -> Any:
+    """error_checker.py, from the folder of this file; it is handed this module."""
+    if __package__:
+        from . import error_checker
+    else:
+        import error_checker  # type: ignore[import-not-found, no-redef]
+    return error_checker
 def check(folder: Path) -> list[tuple[str, str, str]]:
     """(claim, HOLDS | REFUSED | UNCHECKED, detail) for every claim of the folder."""
     out: list[tuple[str, str, str]] = []
@@ -388,12 +390,10 @@ def check(folder: Path) -> list[tuple[str, str, str]]:
     for claim in (model and attempt("claims", "certificate.json says what the other files claim", stated)) or []:
         attempt(*claim)
     return out
-
 def main(arguments: list[str]) -> int:
     results = check(Path(*arguments))
     for name, verdict, detail in results:
         print("".join(c if c.isprintable() else "?" for c in f"{verdict:<9} {name:<9} {detail}"))  # names may hold anything
     return 0 if results and all(verdict == "HOLDS" for _, verdict, _ in results) else 1
-
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

@@ -32,6 +32,7 @@ from ..proofs_check import checker
 from ..proofs_check.approximations import minus_parabola
 from .codec import to_json
 from .compiled import Compiled
+from .error_claims import error_claim, scaled_fit
 
 PROGRAM, EXACT, WEIGHTS, CERTIFICATE = "program.json", "weights.json", "weights.safetensors", "certificate.json"
 
@@ -116,7 +117,7 @@ def _program(model: Compiled) -> tuple[dict[str, Any], list[str]]:
     for index, node in enumerate(graph.nodes):
         described = _node(node, sizes, index in symmetric)
         if node.op == "units":
-            fit = _fit(node.attr, fits.get(index))
+            fit = _fit(node.attr, fits.get(index), described)
             described |= {} if fit is None else {"fit": fit}
             if fit is None and index in fits:
                 bound = fits[index].bound
@@ -158,6 +159,9 @@ def _program(model: Compiled) -> tuple[dict[str, Any], list[str]]:
         "figures": figures,
         "residuals": residuals,
     }
+    program["errors"] = None if model.theory is not None else error_claim(artifact.lowered, program)
+    if program["errors"]:
+        beyond.append("the program with the functions of the fits is the program that was traced")
     return program, list(dict.fromkeys(beyond))
 
 
@@ -244,7 +248,7 @@ def _tree(expression: sympy.Basic) -> Any:
     return [expression.func.__name__, *map(_tree, expression.args)]
 
 
-def _fit(units: Units, approximation: Approximation | None) -> dict[str, Any] | None:
+def _fit(units: Units, approximation: Approximation | None, node: Mapping[str, Any]) -> dict[str, Any] | None:
     """What the checker decides of a sum of units; None where it knows no way."""
     z, y = Z, sympy.Symbol("y", real=True)
     if approximation is None:
@@ -254,7 +258,7 @@ def _fit(units: Units, approximation: Approximation | None) -> dict[str, Any] | 
         values = ["0", "1"] if units.name == "gate" else ["-1", "1"]
         bound = _FINEST * max(Fraction(1), reach)
         return {"function": _tree(y * z), "z": _ends((-reach, reach)), "values": values, "bound": _decimal(bound)}
-    if approximation.kind not in ("function", "product") or units.kind != "relu":
+    if approximation.kind not in ("function", "product", "scaled") or units.kind != "relu":
         return None
     bound = max(approximation.bound * _SLACK, _FINEST)
     if approximation.kind == "product":
@@ -270,6 +274,8 @@ def _fit(units: Units, approximation: Approximation | None) -> dict[str, Any] | 
     tree = _tree(function.rewrite((sympy.sinh, sympy.cosh), sympy.exp))
     if not _names(tree) <= set(checker.CALLS) - {"Max", "ceiling"}:
         return None
+    if approximation.kind == "scaled":
+        return scaled_fit(node, approximation, tree)
     signed = any(len(unit.coefficients) == 2 for unit in units.units)
     return {
         "function": ["Mul", "y", tree] if signed else tree,
