@@ -316,10 +316,23 @@ def _decimal(value: Fraction) -> str:
 
 def _chain(residual: Residual) -> list[tuple[Fraction, ...]] | None:
     """The residual as a composition of polynomials; None where a part of it is too long to write."""
-    if residual.pair is None:
+    if residual.pair is None and not residual.descent:
         return list(residual.chain)
-    found = _of_pair(residual.pair)
+    found = _of_descent(residual.descent) if residual.pair is None else _of_pair(residual.pair)
     return None if found is None else [found, *residual.chain]
+
+
+def _of_descent(steps: Sequence[tuple[Fraction, Fraction]]) -> tuple[Fraction, ...] | None:
+    """Π (1 − a λ_k), λ_{k+1} = λ_k (1 − γ λ_k)², as one polynomial in λ."""
+    total: tuple[Fraction, ...] = (Fraction(1),)
+    value: tuple[Fraction, ...] = (Fraction(0), Fraction(1))  # λ_k, which has no constant
+    for a, gamma in steps:
+        total = _times(total, (Fraction(1), *(-a * c for c in value[1:])))
+        if len(total) > _LONGEST:
+            return None
+        rest = (Fraction(1), *(-gamma * c for c in value[1:]))
+        value = _times(value, _times(rest, rest))
+    return total
 
 
 def _of_pair(pair: Pair) -> tuple[Fraction, ...] | None:

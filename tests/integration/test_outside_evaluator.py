@@ -121,7 +121,7 @@ def test_the_evaluator_notices_a_wrong_weight(data_for) -> None:
     model = hw.constructions.get("least_squares").compile(n=4, d=3, steps=2, alpha=0.125)
     inputs = data_for(model)
     head = model.layers[1].heads[0]
-    W_V = head.W_V
+    W_V = head.W_V.copy()
     W_V[tuple(np.argwhere(W_V)[0])] *= -1
 
     class Wrong:

@@ -35,7 +35,7 @@ def rows(search: Search | None) -> list[tuple[int, int]]:
 
 def compile_least_squares(goal: str, **more: float) -> hw.Compiled:
     program = hw.constructions.get("least_squares").program
-    return hw.compile(program, dims={"n": 4, "d": 3, "m": 2}, steps=2, alpha=0.125, optimize=goal, **more)
+    return hw.compile(program, dims={"n": 4, "d": 3}, steps=2, alpha=0.125, optimize=goal, **more)
 
 
 def greedy(case: hws.Case, goal: str) -> Artifact:
@@ -90,7 +90,7 @@ PRINTING = """
 import json, headwright as hw
 from headwright.runtime.codec import to_json
 program = hw.constructions.get("least_squares").program
-model = hw.compile(program, dims={"n": 4, "d": 3, "m": 2}, steps=2, alpha=0.125, optimize="depth")
+model = hw.compile(program, dims={"n": 4, "d": 3}, steps=2, alpha=0.125, optimize="depth")
 print(json.dumps(to_json(model.artifact)))
 """
 
