@@ -227,7 +227,7 @@ def all_subjects() -> Iterator[tuple[str, dict[str, Any]]]:
         for combination in itertools.product(*options):
             values = default_settings(construction.parameters, dict(combination))
             if values.get("form") == "vector":  # at the mu of `_small`, constant step sizes are not certified nearer
-                values["tol"] = Fraction(1, 20)
+                values |= {"tol": Fraction(1, 10), "steps": 2}
             for parameter in construction.parameters:
                 if parameter.name in construction.needs(values) and values[parameter.name] is None:
                     values[parameter.name] = _small(parameter, 0)
