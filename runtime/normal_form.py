@@ -13,7 +13,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
-from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -22,17 +21,16 @@ import sympy
 from ..compiler.approximate.scalar_function import Z
 from ..compiler.artifact import Artifact
 from ..compiler.dims import size_of
-from ..compiler.graph import SYMMETRIC, Graph, Node, Pair, Residual
+from ..compiler.graph import SYMMETRIC, Graph, Node, Residual
 from ..compiler.layout import Placed
 from ..compiler.lowered import Approximation
 from ..compiler.pointwise import function_from_text
 from ..compiler.units import Units
 from ..compiler.weights import BlockMatrix
-from ..proofs_check import checker
 from ..proofs_check.approximations import minus_parabola
+from .chains import chain_of
 from .codec import to_json
 from .compiled import Compiled
-from .error_claims import error_claim, scaled_fit
 
 PROGRAM, EXACT, WEIGHTS, CERTIFICATE = "program.json", "weights.json", "weights.safetensors", "certificate.json"
 
@@ -45,12 +43,12 @@ _FINEST = Fraction(1, 2**30)
 #: Domains without an end are claimed that far.
 _FAR = 2**20
 
-#: Pairs of this degree or less are written as one polynomial.
-_LONGEST = 60
 
 
 def checked_files(model: Compiled) -> dict[str, bytes]:
     """The four files, by name."""
+    from ..proofs_check import checker  # not at the top: `python -m headwright.proofs_check.checker` is to load it first
+
     artifact = model.artifact
     matrices = dict(_matrices(artifact))
     program, beyond = _program(model)
@@ -133,7 +131,7 @@ def _program(model: Compiled) -> tuple[dict[str, Any], list[str]]:
             encoding.append(_place(placed))
     residuals = []
     for residual in graph.residuals:
-        chain = _chain(residual)
+        chain = chain_of(residual)
         written = None if chain is None else _residual(graph, residual, chain)
         if written is None:
             beyond.append(f"the residual of {graph.describe(residual.solution)} is at most {residual.tol}")
@@ -159,6 +157,8 @@ def _program(model: Compiled) -> tuple[dict[str, Any], list[str]]:
         "figures": figures,
         "residuals": residuals,
     }
+    from .error_claims import error_claim  # it imports the checker
+
     program["errors"] = None if model.theory is not None else error_claim(artifact.lowered, program)
     if program["errors"]:
         beyond.append("the program with the functions of the fits is the program that was traced")
@@ -265,6 +265,9 @@ def _fit(units: Units, approximation: Approximation | None, node: Mapping[str, A
         return _product_fit(units, approximation.domain, Fraction(_decimal(bound))) if units.units else None
     if not approximation.expression:
         return None
+    from ..proofs_check import checker
+    from .error_claims import scaled_fit
+
     function = function_from_text(approximation.text, approximation.expression).expression
     lo = approximation.domain[0][0]
     if lo is not None and lo >= 0:
@@ -312,56 +315,6 @@ def _decimal(value: Fraction) -> str:
     """A number of four decimal digits that is not below the value."""
     unit = Fraction(10) ** (int(f"{float(value):e}".partition("e")[2]) - 3)
     return str(-(-value // unit) * unit)
-
-
-def _chain(residual: Residual) -> list[tuple[Fraction, ...]] | None:
-    """The residual as a composition of polynomials; None where a part of it is too long to write."""
-    if residual.pair is None and not residual.descent:
-        return list(residual.chain)
-    found = _of_descent(residual.descent) if residual.pair is None else _of_pair(residual.pair)
-    return None if found is None else [found, *residual.chain]
-
-
-def _of_descent(steps: Sequence[tuple[Fraction, Fraction]]) -> tuple[Fraction, ...] | None:
-    """Π (1 − a λ_k), λ_{k+1} = λ_k (1 − γ λ_k)², as one polynomial in λ."""
-    total: tuple[Fraction, ...] = (Fraction(1),)
-    value: tuple[Fraction, ...] = (Fraction(0), Fraction(1))  # λ_k, which has no constant
-    for a, gamma in steps:
-        total = _times(total, (Fraction(1), *(-a * c for c in value[1:])))
-        if len(total) > _LONGEST:
-            return None
-        rest = (Fraction(1), *(-gamma * c for c in value[1:]))
-        value = _times(value, _times(rest, rest))
-    return total
-
-
-def _of_pair(pair: Pair) -> tuple[Fraction, ...] | None:
-    """A pair as one polynomial in λ."""
-    w, u = (Fraction(1), -1 / pair.right), (Fraction(1), -1 / pair.left)
-    v: tuple[Fraction, ...] = (Fraction(1),)
-    s = v
-    for f, g in pair.steps:
-        n = _times(w, _times(v, v))
-        v, s = _times(v, _composed(f, n)), _times(s, _composed(g, n))
-        if max(len(v), len(s)) > _LONGEST:
-            return None
-    parts = (_times((pair.weight,), _times(w, v)), _times((1 - pair.weight,), _times(u, s)))
-    return tuple(a + b for a, b in zip_longest(*parts, fillvalue=Fraction(0)))
-
-
-def _times(p: Sequence[Fraction], q: Sequence[Fraction]) -> tuple[Fraction, ...]:
-    out = [Fraction(0)] * (len(p) + len(q) - 1)
-    for i, a in enumerate(p):
-        for j, b in enumerate(q):
-            out[i + j] += a * b
-    return tuple(out)
-
-
-def _composed(outer: Sequence[Fraction], inner: Sequence[Fraction]) -> tuple[Fraction, ...]:
-    total: tuple[Fraction, ...] = (Fraction(0),)
-    for c in reversed(outer):
-        total = tuple(a + b for a, b in zip_longest(_times(total, inner), (c,), fillvalue=Fraction(0)))
-    return total
 
 
 def _residual(graph: Graph, claim: Residual, chain: Sequence[Sequence[Fraction]]) -> dict[str, Any] | None:
