@@ -213,7 +213,7 @@ def check_identity(model: Model) -> str:
         need(fits, f"encoding of {place['name']}: it is computed, or not of its shape")
         part[:] = value
     stream = dict(enumerate([{"heads": H, "units": H}, *run_layers(model, field, H)]))
-    need(outputs and len({o["name"] for o in outputs}) == len(outputs), "outputs: none, or two of one name")
+    need(sorted((o["name"], o["node"]) for o in outputs) == sorted(program["returns"].items()) != [], "outputs: others")
     for place in (*labels, *({**o, "layer": len(model.layers), "after": "units"} for o in outputs)):
         got, want = stored(place, stream[place["layer"]][place["after"]]), values[place["node"]]
         got = -got % field.p if place["negated"] else got

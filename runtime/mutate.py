@@ -91,7 +91,8 @@ def by_checker(model: Compiled, folder: Path) -> tuple[Judge, tuple[str, ...]]:
     """The checker, on a folder that is written for each mutant; and the claims that it does not decide for the model itself.
 
     A mutant is killed by a verdict that is worse than the one on the model. It is unseen where it changes nothing but
-    model.json, which only `headwright` reads: then what the other files state is what they state of the model.
+    model.json, which only `headwright` reads: then what the other files state is what they state of the model. So it is where
+    only errors and their hypotheses change: the files state an error that is derived anew, not the mutant's, and it holds.
     """
 
     def results(claimed: Claimed) -> tuple[dict[str, str], dict[str, bytes]]:
@@ -117,7 +118,9 @@ def by_checker(model: Compiled, folder: Path) -> tuple[Judge, tuple[str, ...]]:
         refused = [name for name in worse if found.get(name) != "UNCHECKED"]
         if worse:
             return Opinion(REFUSED, refused[0]) if refused else Opinion(UNCHECKED, worse[0])
-        return Opinion(UNSEEN) if files == stated and claimed.artifact != model.artifact else Opinion(ACCEPTED)
+        mutant = claimed.artifact
+        anew = mutant.layers == model.artifact.layers and mutant.lowered != model.artifact.lowered
+        return Opinion(UNSEEN) if anew or (files == stated and mutant != model.artifact) else Opinion(ACCEPTED)
 
     return judge, tuple(name for name, verdict in before.items() if verdict != "HOLDS")
 

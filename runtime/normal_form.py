@@ -152,6 +152,7 @@ def _program(model: Compiled) -> tuple[dict[str, Any], list[str]]:
         "layers": artifact.order,
         "nodes": nodes,
         "encoding": encoding,
+        "returns": {output.name: output.node for output in graph.outputs},
         "outputs": [_place(placed) for placed in artifact.decoding],
         "labels": list(_labels(artifact)),
         "figures": figures,

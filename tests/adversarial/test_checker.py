@@ -199,6 +199,12 @@ def test_an_altered_label_is_refused(folders, tmp_path: Path, kind: str) -> None
     assert "labels of rows" in refused(altered(folders[kind], tmp_path / "b", "program.json", drop))
 
 
+def test_what_is_read_has_to_be_what_the_program_returns(folders, tmp_path: Path) -> None:
+    for number, change in enumerate((lambda p: p.update(outputs=[]), lambda p: p["returns"].update(more=0))):
+        results = altered(folders["polynomial"], tmp_path / str(number), "program.json", change, restated=True)
+        assert "outputs: others" in refused(results)
+
+
 @pytest.mark.parametrize("kind", ["polynomial", "fit", "solve"])
 def test_an_altered_program_is_refused(folders, tmp_path: Path, kind: str) -> None:
     def scaled(program: Any) -> None:
@@ -206,7 +212,7 @@ def test_an_altered_program_is_refused(folders, tmp_path: Path, kind: str) -> No
         for output in program["outputs"]:
             node, shape = output["node"], program["nodes"][output["node"]]["shape"]
             program["nodes"].append({"op": "scale", "args": [node], "shape": shape, "factor": "3"})
-            output["node"] = len(program["nodes"]) - 1
+            output["node"] = program["returns"][output["name"]] = len(program["nodes"]) - 1
 
     def inner(program: Any) -> None:
         """Another number inside: a factor, or a unit's weight."""
