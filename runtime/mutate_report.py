@@ -88,7 +88,7 @@ def summary(report: Report) -> list[str]:
         rate = 100 * killed / wrong if wrong else 100.0
         text = f"{judge}: {killed:,} of {wrong:,} mutants that are not proved the same are killed "
         text += f"({rate:.2f} %: {', '.join(how)}); {same:,} are accepted and proved the same"
-        lines.append(text + (f"; {unseen:,} change nothing in its files" if unseen else ""))
+        lines.append(text + (f"; {unseen:,} unseen" if unseen else ""))
     for result in report.results:
         found = [f"SURVIVES {s.judge}: {result.title}: {s.kind}: {s.place} ({s.answer}: {s.how})" for s in result.survivors]
         found += [f"CRASHED {result.title}: {crash}" for crash in result.crashes]
@@ -117,7 +117,7 @@ program, the architecture, a bound, a domain.
   meets an output, or the outputs are the same polynomials at a random point modulo a random prime (wrong with probability
   below 2⁻⁸⁰).
 - *unseen*: the change is in none of the files that the checker goes by (names of rows, for example, which only `headwright`
-  reads): what it accepts is what these state of the right model.
+  reads), or only errors change, which these files state as they are derived anew: what it accepts is not what was changed.
 - *survivors*: accepted, and not proved to be the same. They are mistakes of a judge.
 
 Of a small model (at most {small:,} such changes) every nonzero weight was changed in every way, and {sample:,} other mutants
