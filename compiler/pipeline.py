@@ -5,7 +5,7 @@ Several equal programs are built and the best is kept (`optimize` says what best
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cache
@@ -16,22 +16,21 @@ from .allocate import Habits, allocate, may_use_twins
 from .architecture import Architecture, check_legal
 from .artifact import Artifact, Lowering, Proven, Search
 from .choices import Choices
-from .dims import Dim, size_of
+from .dims import Dim
+from .emit import Compilation, check_range, emit
 from .errors import ArchitectureError, CompileError
 from .graph import Graph, check_graph, live_nodes
 from .head_counts import ARGUMENT, ASSUMES, heads_needed
-from .hints import name_values
 from .improve import Rows, fewest_rows
-from .ir import Fold, Layout, Plan, Schedule, SlotHead
-from .layout import label_rows, place_inputs, place_outputs
+from .ir import Plan, Schedule
 from .merge import merge
+from .narrow import narrow
 from .ops import OPS
 from .place import Taste, place
 from .polynomials import EXACTLY, lower_exactly
 from .schedule import schedule
 from .select import select
 from .tolerances import lower_within
-from .weights import Matrix, build_layer, slot_starts, with_both_signs
 
 #: What each goal minimises, most important first. "balanced" keeps the values that the user named; the others also
 #: look through them where that saves layers, at the price of more heads and rows.
@@ -56,38 +55,6 @@ TASTES = tuple(Taste(computed, alike) for alike in (False, True) for computed in
 AHEAD = Taste(ahead=True)
 
 
-@dataclass(frozen=True)
-class Compilation:
-    """One candidate: a layout and its heads."""
-
-    layout: Layout
-    heads: tuple[tuple[SlotHead, ...], ...]
-
-    @property
-    def plan(self) -> Plan:
-        return self.layout.schedule.placement.plan
-
-    def costs(self) -> dict[str, int]:
-        sizes = self.plan.graph.sizes
-        counts = [len(layer) for layer in self.heads]
-        rows = sum(size_of(slot.height, sizes) for slot in self.layout.slots)
-        parameters = 3 * rows**2 * sum(counts)
-        heads = max(counts, default=0)
-        # a third head is worth it where it saves a third of the rows
-        weighted = parameters * max(heads, 2) ** 2
-        units = sum(
-            len(local.units.units) * size_of(local.target.height, sizes) for layer in self.layout.local for local in layer
-        )
-        return {
-            "depth": len(counts),
-            "rows": rows,
-            "heads": heads,
-            "parameters": parameters,
-            "weighted parameters": weighted,
-            "units": units,
-        }
-
-
 def compile_graph(
     graph: Graph,
     architecture: Architecture,
@@ -95,11 +62,13 @@ def compile_graph(
     within: Mapping[str, int] | None = None,
     time_limit: float | None = None,
     tol: Fraction | None = None,
+    max_ffn_width: int | None = None,
 ) -> Artifact:
     """Compiles a graph; of equally deep candidates those within the limits ("heads", "rows") come first.
 
     time_limit: seconds after which no further candidate is begun. Without one the result is always the same.
     tol: how far outputs may be from the program's where it has functions that units approximate.
+    max_ffn_width: units in a layer at most; what is more goes to layers of its own (`narrow`).
     Raises ArchitectureError for what cannot be expressed and CompileError for an unknown goal.
     """
     begun = perf_counter()
@@ -153,9 +122,10 @@ def compile_graph(
     best = trial.chosen
     check_range(graph, best)
     proven = exact.proven(best.plan, best.costs()["rows"])
-    proven += heads_proven(best) if architecture.attention == "linear" else ()
+    artifact, after = narrow(emit(graph, architecture, best), max_ffn_width)
+    proven += heads_proven(best, after) if architecture.attention == "linear" else ()
     search = Search(optimize, trial.tried, finished, exact.engine, exact.note, proven)
-    return replace(emit(graph, architecture, best), search=search, lowered=lowered)
+    return replace(artifact, search=search, lowered=lowered)
 
 
 @dataclass(frozen=True)
@@ -331,64 +301,11 @@ def habits_for(scheduled: Schedule, machine: Machine = PLAIN, by_height: tuple[b
     return [Habits(*way, machine.by_units, machine.units_clear) for way in ways]
 
 
-def heads_proven(best: Compilation) -> tuple[Proven, ...]:
-    """The heads of the layer that has most, and how many it needs."""
+def heads_proven(best: Compilation, after: Sequence[int]) -> tuple[Proven, ...]:
+    """The heads of the layer that has most, and how many it needs; after: the layers of the model when a layer is done."""
     layer, least = heads_needed(best.layout.layers, best.heads)
     found = best.costs()["heads"]
-    return (Proven("heads", found, least, ARGUMENT.format(layer=layer, least=least), ASSUMES),) if layer else ()
-
-
-def check_range(graph: Graph, best: Compilation) -> None:
-    """Raises CompileError when a weight is too large or too small for a float."""
-    forms = [f for layer in best.heads for head in layer for piece in head.KQ for f in (*piece[0], *piece[1])]
-    weights = [c for layer in best.heads for head in layer for *_, c in head.V] + [c for _, c in forms]
-    tables = {local.units for layer in best.layout.local for local in layer}
-    weights += [c for table in tables for u in table.units for c in (*u.coefficients, u.bias, u.weight) if c]
-    for c in weights:
-        if not 2.0**-1000 <= abs(c) <= 2.0**1000:
-            size = c.numerator.bit_length() - c.denominator.bit_length()
-            raise CompileError(
-                f"{graph.name}: a weight is about 2^{size}: expected between 2^-1000 and 2^1000 in size",
-                fix="rescale the program's constants",
-            )
-
-
-def emit(graph: Graph, architecture: Architecture, best: Compilation) -> Artifact:
-    """Exact weight matrices, and everything that running and proving need to know about them."""
-    layout = best.layout
-    starts, d_model = slot_starts(layout.slots, graph.sizes)
-    kinds = list(zip(best.heads, layout.local, strict=True))
-    constants = folded_constants(best.plan)
-    distinct = {
-        kind: build_layer(*kind, starts, max(d_model, 1), graph.sizes, constants, 1 / architecture.factor(graph.sizes))
-        for kind in dict.fromkeys(kinds)
-    }
-    if architecture.attention == "relu":
-        distinct = {kind: with_both_signs(layer) for kind, layer in distinct.items()}
-    encoding, n_tokens = place_inputs(layout, starts)
-    return Artifact(
-        graph,
-        architecture,
-        max(d_model, 1),
-        n_tokens,
-        tuple(distinct[kind] for kind in kinds),
-        encoding,
-        place_outputs(layout, starts),
-        tuple((starts[slot], slot.height) for slot in layout.slots),
-        name_values(layout, starts),
-        label_rows(layout, starts),
-    )
-
-
-def folded_constants(plan: Plan) -> dict[Fold, Matrix]:
-    """The matrix of every constant, plain and transposed, that weights may contain."""
-    found: dict[Fold, Matrix] = {}
-    for atom in plan.folded:
-        leaf = plan.values[atom].leaf
-        assert leaf is not None
-        rows = plan.graph.nodes[leaf.node].attr.rows
-        found[atom, False], found[atom, True] = rows, tuple(zip(*rows, strict=True))
-    return found
+    return (Proven("heads", found, least, ARGUMENT.format(layer=after[layer - 1] + 1, least=least), ASSUMES),) if layer else ()
 
 
 def key(candidate: Compilation, optimize: str, within: Mapping[str, int]) -> tuple[int, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..compiler.architecture import LINEAR, Architecture
@@ -52,8 +52,18 @@ class Construction:
     arch: Architecture = LINEAR
     others: Mapping[str, PaperClaim] = field(default_factory=dict, repr=False)
 
-    def compile(self, *, arch: Architecture | None = None, optimize: str | None = None, **arguments: Any) -> Compiled:
-        """Compiles for the given sizes and constants (see `parameters`). Raises CompileError naming what is wrong."""
+    def compile(
+        self,
+        *,
+        arch: Architecture | None = None,
+        optimize: str | None = None,
+        max_ffn_width: int | None = None,
+        **arguments: Any,
+    ) -> Compiled:
+        """Compiles for the given sizes and constants (see `parameters`). Raises CompileError naming what is wrong.
+
+        max_ffn_width: as of `hw.compile`; then the claim says nothing of layers.
+        """
         values = self.check(arguments)
         variant = self.prepare(values)
         sizes = {d: values[d] for d in variant.program.dimension_names()}
@@ -67,7 +77,10 @@ class Construction:
         limits = () if bounds is None else (("heads", bounds.heads), ("rows", bounds.rows))
         within = {n: limit for n, limit in limits if limit is not None}
         program = variant.elsewhere.get(getattr(arch, "name", ""), variant.program)
-        model = compile_within(program, sizes, arch, optimize or variant.optimize, variant.constants, within)
+        goal = optimize or variant.optimize
+        model = compile_within(program, sizes, arch, goal, variant.constants, within, max_ffn_width=max_ffn_width)
+        if bounds is not None and max_ffn_width is not None:
+            bounds = replace(bounds, depth=None)  # layers are added
         model.bounds, model.theory = bounds, variant.theory
         model.construction = self.name
         return model

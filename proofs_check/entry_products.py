@@ -32,6 +32,7 @@ class ProductSums:
     def __init__(self, algebra: Algebra, written_out: Callable[[Poly], Poly]) -> None:
         self.algebra, self.written_out = algebra, written_out
         self._symbols: dict[tuple[Shape, frozenset[tuple[tuple[Word, Word], Fraction]]], tuple[int, bool]] = {}
+        self._sums: dict[int, tuple[Shape, _Sum]] = {}  # what a symbol stands for
 
     def symbol(self, shape: Shape, terms: Iterable[_Term]) -> Poly:
         """Σ weight · (p ⊙ q) as a symbol; zero for an empty sum."""
@@ -44,17 +45,28 @@ class ProductSums:
                 for w, d in q:
                     pair = (min(v, w), max(v, w))
                     total[pair] = total.get(pair, Fraction(0)) + weight * c * d
-        total = {pair: c for pair, c in total.items() if c}
+        return self._of(shape, {pair: c for pair, c in total.items() if c})
+
+    def _of(self, shape: Shape, total: _Sum) -> Poly:
         if not total:
             return self.algebra.zero(shape)
         key = (shape, frozenset(total.items()))
         if key not in self._symbols:
             flipped = ((shape[1], shape[0]), frozenset((self._transposed(shape, pair), c) for pair, c in total.items()))
             atom = self.algebra.new_atom(f"⊙{len(self._symbols)}", shape, symmetric=flipped == key)
+            self._sums[atom] = (shape, total)
             self._symbols[flipped] = (atom, True)
             self._symbols[key] = (atom, False)
         atom, flip = self._symbols[key]
         return self.algebra.transpose(self.algebra.atom(atom)) if flip else self.algebra.atom(atom)
+
+    def apart(self, atom: int) -> Poly | None:
+        """A symbol as the sum of symbols of single products; None for one of these, and for other symbols."""
+        shape, total = self._sums.get(atom, ((1, 1), {}))
+        if list(total.values()) in ([], [1]):
+            return None
+        parts = (self.algebra.scale(c, self._of(shape, {pair: Fraction(1)})) for pair, c in total.items())
+        return self.algebra.total(shape, parts)
 
     def _transposed(self, shape: Shape, pair: tuple[Word, Word]) -> tuple[Word, Word]:
         v, w = (self._flipped(shape, word) for word in pair)

@@ -22,6 +22,19 @@ def interpret_local(proof: Proof, ffn: FeedForwardWeights, number: int) -> None:
         interpret_products(proof, ffn, kind, number)
 
 
+def equal_apart(proof: Proof, a: Poly, b: Poly) -> bool:
+    """Whether two polynomials are equal, if need be with sums of units written out: several layers may add up one sum."""
+
+    def single(atom: int) -> Poly | None:
+        return proof.relus.apart(atom) or proof.products.apart(atom)
+
+    if proof.algebra.equal(a, b):
+        return True
+    if not any(single(atom) for atom in a.letters() ^ b.letters()):
+        return False
+    return proof.algebra.equal(*(proof.limited(proof.algebra.substitute(p, single)) for p in (a, b)))
+
+
 def local_polynomial(proof: Proof, node: int) -> Poly:
     """The normal form of a node of units in the symbols proved so far."""
     args = arguments(proof, node)

@@ -26,6 +26,7 @@ class ReluSums:
         """written_out: one form for polynomials that are equal because a symbol is a linear combination of others."""
         self.algebra, self.written_out = algebra, written_out
         self._symbols: dict[tuple[Shape, frozenset[tuple[_Key, Fraction]]], tuple[int, bool]] = {}
+        self._sums: dict[int, tuple[Shape, _Sum]] = {}  # what a symbol stands for
         self._flipped: dict[_Key, tuple[_Key, Fraction]] = {}
 
     def normal(self, shape: Shape, terms: Iterable[tuple[Fraction, Poly]]) -> tuple[Poly, _Sum]:
@@ -70,10 +71,19 @@ class ReluSums:
             turned = ((*self._transposed(shape, k), c) for k, c in absolute.items())
             flipped = ((shape[1], shape[0]), frozenset((k, c * abs(scale)) for k, scale, c in turned))
             atom = algebra.new_atom(f"|…|{len(self._symbols)}", shape, symmetric=flipped == key)
+            self._sums[atom] = (shape, dict(absolute))
             self._symbols[flipped] = (atom, True)
             self._symbols[key] = (atom, False)
         atom, flip = self._symbols[key]
         return algebra.transpose(algebra.atom(atom)) if flip else algebra.atom(atom)
+
+    def apart(self, atom: int) -> Poly | None:
+        """A symbol as the sum of symbols of single absolute values; None for one of these, and for other symbols."""
+        shape, absolute = self._sums.get(atom, ((1, 1), {}))
+        if list(absolute.values()) in ([], [1]):
+            return None
+        parts = (self.algebra.scale(c, self.symbol(shape, {key: Fraction(1)})) for key, c in absolute.items())
+        return self.algebra.total(shape, parts)
 
     def _transposed(self, shape: Shape, key: _Key) -> tuple[_Key, Fraction]:
         """The transpose of a polynomial, divided by its own first coefficient, which may be another word's; and that."""

@@ -20,12 +20,14 @@ import numpy as np
 from ..compiler.allocate import Habits, allocate
 from ..compiler.architecture import Architecture
 from ..compiler.artifact import Artifact
+from ..compiler.emit import Compilation, emit
 from ..compiler.errors import ArchitectureError
 from ..compiler.graph import Graph
 from ..compiler.ir import Layout, Plan, Ref, Schedule, Slot, SlotHead, SlotTerm, SlotUnits
 from ..compiler.layout import place_inputs
 from ..compiler.merge import merge
-from ..compiler.pipeline import HELPED, Compilation, Machine, candidates, cuts_inputs, distinct_plans, emit, may_help
+from ..compiler.narrow import narrow, narrowest
+from ..compiler.pipeline import HELPED, Machine, candidates, cuts_inputs, distinct_plans, may_help
 from ..compiler.place import is_identity
 from ..compiler.weights import slot_starts
 from .exact import decode, encode, streams
@@ -147,7 +149,10 @@ def check_candidate(layout: Layout, meaning: PlanMeaning, architecture: Architec
     merged = machine.run(start, machine.heads(heads))
     machine.check(merged, "merge")
     artifact = emit(point.graph, architecture, Compilation(layout, heads))
-    check_weights(artifact, point, [_stacked(stream, layout) for stream in merged[::2]])
+    whole = [_stacked(stream, layout) for stream in merged[::2]]
+    check_weights(artifact, point, whole, range(len(whole)))
+    narrowed, after = narrow(artifact, narrowest(artifact) or None)
+    check_weights(narrowed, point, whole, after)
     return artifact
 
 
@@ -155,12 +160,14 @@ def _stacked(stream: _Stream, layout: Layout) -> np.ndarray:
     return np.concatenate([stream[slot] for slot in layout.slots]) if layout.slots else np.zeros((0, 0))
 
 
-def check_weights(artifact: Artifact, point: Point, merged: list[np.ndarray]) -> None:
-    """The weights compute what the heads over slots do, on every row and token; encoding, decoding and labels are right."""
+def check_weights(artifact: Artifact, point: Point, merged: list[np.ndarray], after: Sequence[int]) -> None:
+    """The weights compute what the heads over slots do, on every row and token; encoding, decoding and labels are right.
+    after: how many layers of the weights are done at every boundary of the layout."""
     found = list(streams(artifact, encode(artifact, point.inputs, point.arithmetic), point.arithmetic))
     need(np.array_equal(found[0], merged[0]), "emit", "the encoding is not what the layout starts from")
-    for number, (ours, theirs) in enumerate(zip(found, merged, strict=True)):
-        need(np.array_equal(ours, theirs), "emit", f"the stream after layer {number} is not that of the heads")
+    need(len(found) == after[-1] + 1, "emit", f"there are {len(found) - 1} layers, and {after[-1]} are said to be")
+    for number, theirs in zip(after, merged, strict=True):
+        need(np.array_equal(found[number], theirs), "emit", f"the stream after layer {number} is not that of the heads")
     outputs = decode(artifact, found[-1], point.arithmetic)
     for output in point.graph.outputs:
         need(np.array_equal(outputs[output.name], point.node(output.node)), "emit", f"output {output.name} is another value")

@@ -23,6 +23,7 @@ def compile(
     optimize: str = "balanced",
     time_limit: float | None = None,
     tol: float | None = None,
+    max_ffn_width: int | None = None,
     **constants: Any,
 ) -> Compiled:
     """Compiles a program to exact transformer weights.
@@ -39,12 +40,17 @@ def compile(
     approximate; knots go where they matter. By default every function is within 1e-4. A program with a constant `tol` of its
     own gets this value as that constant instead.
 
+    max_ffn_width: the most feed-forward units (d_ff) in a layer. The units of a wider layer are spread over layers without
+    heads that follow it; nothing else changes. By default there is no limit. A constant of that name gets the value instead.
+
     Raises ProgramError (ShapeError, TraceError, ArchitectureError) for the program, CompileError for the arguments;
     both name the user's line.
     """
     if isinstance(program, Program) and "tol" in program.defaults:
         constants, tol = constants if tol is None else {**constants, "tol": tol}, None
-    return compile_within(program, dims, arch, optimize, constants, {}, time_limit, tol)
+    if isinstance(program, Program) and max_ffn_width is not None and "max_ffn_width" in program.defaults:
+        constants, max_ffn_width = {**constants, "max_ffn_width": max_ffn_width}, None
+    return compile_within(program, dims, arch, optimize, constants, {}, time_limit, tol, max_ffn_width)
 
 
 def compile_within(
@@ -56,6 +62,7 @@ def compile_within(
     within: Mapping[str, int],
     time_limit: float | None = None,
     tol: float | None = None,
+    max_ffn_width: int | None = None,
 ) -> Compiled:
     """`compile`, with limits on "heads" and "rows" that come before other goals at equal depth."""
     if not isinstance(program, Program):
@@ -77,8 +84,11 @@ def compile_within(
     if tol is not None and not (number and 0 < tol < float("inf")):
         what = f"{graph.name}: tol is {tol!r}: expected a finite number above 0"
         raise CompileError(what, where=program.where, fix="pass tol=1e-4, or leave it out")
+    if max_ffn_width is not None and not (type(max_ffn_width) is int and max_ffn_width > 0):
+        what = f"{graph.name}: max_ffn_width is {max_ffn_width!r}: expected a whole number above 0"
+        raise CompileError(what, where=program.where, fix="pass max_ffn_width=256, or leave it out")
     within_tol = None if tol is None else Fraction(tol)
-    return Compiled(compile_graph(graph, arch, optimize, within, time_limit, within_tol), program, checked)
+    return Compiled(compile_graph(graph, arch, optimize, within, time_limit, within_tol, max_ffn_width), program, checked)
 
 
 def verify(model: Compiled) -> Certificate:

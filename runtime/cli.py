@@ -64,6 +64,8 @@ def build_parser() -> argparse.ArgumentParser:
     _settings(made)
     made.add_argument("--optimize", metavar="GOAL", help=f"what to minimise: {', '.join(GOALS)}")
     made.add_argument("--arch", metavar="ARCH", help="the architecture: see `headwright explain --arch`")
+    width = "the most feed-forward units in a layer: wider layers become several"
+    made.add_argument("--max-ffn-width", metavar="N", type=int, help=width)
     made.add_argument("-o", "--output", metavar="DIR", help="the folder to write; complete or absent at every moment")
     made.add_argument("--force", action="store_true", help="replace an earlier model folder")
 

@@ -88,7 +88,7 @@ def compile_model(arguments: argparse.Namespace) -> Result:
     if arguments.output is not None:  # before the work: a target that will be refused
         checkpoint.check_target(arguments.output, arguments.force)
     with stage(f"compiling {arguments.name}", quiet=arguments.json or not sys.stderr.isatty()):
-        model = compile_subject(arguments.name, settings, arguments.optimize, _arch(arguments))
+        model = compile_subject(arguments.name, settings, arguments.optimize, _arch(arguments), arguments.max_ffn_width)
     lines = [repr(model), *_sizes_text(model)]
     saved = None
     if arguments.output is not None:

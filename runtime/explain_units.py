@@ -21,6 +21,22 @@ def written(artifact: Artifact, number: int, row: int, local: bool) -> ValueHint
     return next((h for h in hints if (h.boundary, h.row, h.local) == (number, row, local)), None)
 
 
+def completed(artifact: Artifact, number: int, row: int) -> tuple[ValueHint | None, bool]:
+    """The value that units of a layer write at a row, by themselves or (True) with layers without heads beside it."""
+
+    def adds(at: int) -> bool:
+        sums = local_sums(artifact.layers[at - 1].ffn, artifact.architecture.ffn)
+        return any(entry.row == row and not entry.erases for entry in sums)
+
+    last = number
+    while (hint := written(artifact, last, row, local=True)) is None:
+        if last == artifact.depth or artifact.layers[last].heads or not adds(last + 1):
+            return None, False
+        last += 1
+    before = number > 1 and not artifact.layers[number - 1].heads and adds(number - 1)
+    return hint, last > number or (before and written(artifact, number - 1, row, local=True) is None)
+
+
 def hint_name(hint: ValueHint) -> str:
     return transposed_name(hint.name) if hint.flipped else hint.name
 
@@ -29,7 +45,8 @@ def explain_units(artifact: Artifact, number: int, before: Before) -> dict[str, 
     """The feed-forward part of a layer as plain data; None where it has none.
 
     width: its units. targets: for every block of rows that gets a new value its name, units a row, what these read, what
-    they add exactly (linear), and, where the model claims so, what they approximate and how well. clears: what is erased.
+    they add exactly (linear), and, where the model claims so, what they approximate and how well; part: layers without heads
+    beside it add what is missing. clears: what is erased.
     """
     ffn = artifact.layers[number - 1].ffn
     if ffn is None:
@@ -52,7 +69,7 @@ def _target(artifact: Artifact, number: int, entry: LocalSum, name_of: Callable[
     def name(source: Source) -> str:
         return name_of(source[0], 1 if source[1] else entry.height)
 
-    hint = written(artifact, number, entry.row, local=True)
+    hint, part = completed(artifact, number, entry.row)
     biases = _bias_rows(artifact, number)
     reads = dict.fromkeys(name(source) for source in entry.bent if source[0] not in biases)
     rest = [(c, name(s)) for s, c in entry.linear.items() if s != (entry.row, False) or c != -1]
@@ -65,6 +82,7 @@ def _target(artifact: Artifact, number: int, entry: LocalSum, name_of: Callable[
         "units_per_row": len(entry.units),
         "reads": list(reads),
         "linear": _sum(rest),
+        "part": part,
         "approximates": None if claim is None or hint is None else artifact.graph.nodes[claim.node].attr.name,
         "within": None if claim is None else float(claim.bound),
     }
@@ -94,8 +112,9 @@ def units_lines(data: dict[str, Any]) -> list[str]:
             read = f" of {', '.join(target['reads'])}" if target["reads"] else ""
             several = "s" * (target["units_per_row"] > 1)
             parts.append(f"{target['units_per_row']} unit{several}{a_row}{read}")
-        exact = "" if target["within"] is None else f" (exactly {target['approximates']})"
-        about = f" ({target['approximates']} ± {target['within']:.2g})" if target["within"] else exact
+        what = f"{'part of ' if target['part'] else ''}{target['approximates']}"
+        exact = "" if target["within"] is None else f" ({'' if target['part'] else 'exactly '}{what})"
+        about = f" ({what} ± {target['within']:.2g})" if target["within"] else exact
         lines.append(f"{target['name']} ← {' + '.join(parts)}{about}")
     lines += [f"clears {', '.join(data['clears'])}"] if data["clears"] else []
     return [f"  {'ffn' if not at else '':<8}{line}" for at, line in enumerate(lines)]

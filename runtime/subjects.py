@@ -80,11 +80,17 @@ def _array(file: str) -> np.ndarray:
 
 
 def compile_subject(
-    name: str, settings: Mapping[str, Any], optimize: str | None, arch: Architecture | None = None
+    name: str,
+    settings: Mapping[str, Any],
+    optimize: str | None,
+    arch: Architecture | None = None,
+    max_ffn_width: int | None = None,
 ) -> Compiled:
     """Compiles a construction, or `file.py:program`. Raises CompileError with the nearest names for an unknown one."""
     match = _USERS_PROGRAM.fullmatch(name)
     chosen: dict[str, Any] = {} if arch is None else {"arch": arch}
+    if max_ffn_width is not None:
+        chosen["max_ffn_width"] = max_ffn_width
     if match is None:
         if optimize is not None:
             chosen["optimize"] = optimize
@@ -97,9 +103,10 @@ def compile_subject(
 
 
 def _without_clash(name: str, settings: Mapping[str, Any]) -> Mapping[str, Any]:
-    for reserved in ("optimize", "arch", "dims", "program"):
+    for reserved in ("optimize", "arch", "max_ffn_width", "dims", "program"):
         if reserved in settings:
-            raise CompileError(f"{name}: --set cannot give {reserved}", fix="use --optimize, or rename the program's constant")
+            option = f"use --{reserved.replace('_', '-')}, or " if reserved not in ("dims", "program") else ""
+            raise CompileError(f"{name}: --set cannot give {reserved}", fix=f"{option}rename the program's constant")
     return settings
 
 

@@ -40,6 +40,24 @@ def test_every_example_runs(page: Path, tmp_path: Path, monkeypatch: pytest.Monk
         exec(compile(padded, str(page), "exec", dont_inherit=True), namespace)
 
 
+ALL = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+@pytest.mark.parametrize("page", ALL, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_leads_to_a_file_and_no_merge_is_left_over(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    links = [target.split("#")[0] for target in re.findall(r"\]\(([^)\s]+)\)", FENCE.sub("", text)) if "://" not in target]
+    missing = [target for target in links if target and not (page.parent / target).exists()]
+    assert not missing, missing
+    assert not re.search(r"^(<{7}|={7}$|>{7})", text, re.MULTILINE)
+
+
+def test_every_page_is_listed() -> None:
+    listed = (ROOT / "docs/README.md").read_text(encoding="utf-8")
+    pages = {str(page.relative_to(ROOT / "docs")) for page in ALL if page.parent != ROOT} - {"README.md"}
+    assert not {page for page in pages if f"({page})" not in listed}
+
+
 def test_the_readme_and_the_docs_have_examples() -> None:
     assert ROOT / "README.md" in PAGES
     assert len(PAGES) >= 2
