@@ -9,9 +9,8 @@ and a product V Kᵀ is used only where V or K is known to be zero beyond the to
 Where the program has feed-forward units, rows are cleared by units instead: two a row, no head, no identity, and every
 token is clear afterwards. Such programs read rows in their units, so these have to be clean.
 
-A sum that contains a stored copy itself, once, is best written over that copy: nothing is erased and no identity is
-read. Where the copy is an input that is read later, the input is encoded a second time (a twin) and the sum is
-written over the twin.
+A sum that contains a stored copy itself, once, is best written over that copy: nothing is erased and no identity is read.
+Where the copy is an input that is read later, it is encoded a second time (a twin) and the sum written over the twin.
 """
 
 from __future__ import annotations
@@ -43,7 +42,8 @@ class Habits:
     twins: encode an input twice where a sum can then be written over it;
     by_height: clear a slot with the identity of its height where there is one: all tokens at once;
     by_units: clear rows by feed-forward units, though the program has none;
-    units_clear: whether units can clear rows (those that only multiply cannot).
+    units_clear: whether units can clear rows (those that only multiply cannot);
+    over_read: units may write over rows that units of the same layer read (which ties these to one layer).
     """
 
     early_erase: bool = False
@@ -52,12 +52,13 @@ class Habits:
     by_height: bool = False
     by_units: bool = False
     units_clear: bool = True
+    over_read: bool = True
 
 
 def may_use_twins(plan: Schedule) -> bool:
     """Whether some sum contains an encoded copy once, so that `Habits.twins` makes a difference."""
     values = plan.placement.plan.values
-    leaves = {copy for copy in plan.placement.encoded if not is_identity(copy) and values[copy.atom].leaf is not None}
+    leaves = {c for c in plan.placement.encoded if not is_identity(c) and values[c.atom].leaf is not None}
     return any(factor == 1 and own in leaves for copy in plan.placement.terms for own, factor in continued(plan, copy))
 
 
@@ -194,7 +195,7 @@ class _Allocation:
             if self.by_units
             and slot.height == copy.rows
             and state.owner is not None
-            and 0 < state.last_time <= 2 * number
+            and 0 < state.last_time <= 2 * number - (not self.habits.over_read)
             and not is_identity(state.owner)
             and self.plan.layer.get(state.owner, 0) <= number
         ]

@@ -24,7 +24,7 @@ from .head_counts import ARGUMENT, ASSUMES, heads_needed
 from .improve import Rows, fewest_rows
 from .ir import Plan, Schedule
 from .merge import merge
-from .narrow import narrow
+from .narrow import narrow, narrowest
 from .ops import OPS
 from .place import Taste, place
 from .polynomials import EXACTLY, lower_exactly
@@ -120,6 +120,11 @@ def compile_graph(
         if exact.engine and trial.chosen is not alone:
             exact = Rows((), note="it does not know layouts whose rows are cleared and copied by feed-forward units")
     best = trial.chosen
+    if max_ffn_width is not None and narrowest(emit(graph, architecture, best)) > max_ffn_width:
+        apart = replace(machine, over_read=False)
+        trial = Trial(optimize, within or {}, apart)
+        finished = try_all(candidates(plans, apart, trial)) and finished
+        best = trial.chosen
     check_range(graph, best)
     proven = exact.proven(best.plan, best.costs()["rows"])
     artifact, after = narrow(emit(graph, architecture, best), max_ffn_width)
@@ -131,14 +136,15 @@ def compile_graph(
 @dataclass(frozen=True)
 class Machine:
     """What layouts have to know of an architecture: the key mask, whether rows are cleared by units also where the program
-    has none, whether units can do so, whether heads multiply (else nothing is left to them), and what may add copies of rows
-    (`Choices.sums`)."""
+    has none, whether units can do so, whether heads multiply (else nothing is left to them), what may add copies of rows
+    (`Choices.sums`), and whether units may write over what units of the same layer read."""
 
     keys: Dim | None
     by_units: bool
     units_clear: bool
     multiplies: bool = True
     sums: tuple[str, ...] = ("attention",)
+    over_read: bool = True
 
     @staticmethod
     def of(architecture: Architecture) -> Machine:
@@ -298,7 +304,7 @@ def habits_for(scheduled: Schedule, machine: Machine = PLAIN, by_height: tuple[b
     """Every way of allocating that makes a difference."""
     twins = (False, True) if may_use_twins(scheduled) else (False,)
     ways = product((False, True), (False, True), twins, by_height)
-    return [Habits(*way, machine.by_units, machine.units_clear) for way in ways]
+    return [Habits(*way, machine.by_units, machine.units_clear, machine.over_read) for way in ways]
 
 
 def heads_proven(best: Compilation, after: Sequence[int]) -> tuple[Proven, ...]:
