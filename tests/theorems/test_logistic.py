@@ -219,15 +219,15 @@ def test_an_evaluator_that_knows_only_the_formula_gets_the_same_w(six) -> None:
 
 @pytest.fixture(scope="module")
 def accurate() -> hw.Compiled:
-    return LOGISTIC.compile(n=8, d=2, mu=4.0, tol=1e-6)
+    return LOGISTIC.compile(n=N, d=D, mu=1.0, tol=1e-6)
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(kind=st.sampled_from(KINDS), seed=st.integers(0, 10**6))
 def test_the_minimiser_is_within_the_certified_distance_in_float64(accurate, kind, seed) -> None:
-    A, y = data(kind, 8, 2, seed)
+    A, y = data(kind, N, D, seed)
     assert accurate.theory.distance <= 1.05e-6
-    assert np.linalg.norm(accurate(A=A, y=y)["w"] - minimiser(A, y, 4.0)) <= accurate.theory.distance
+    assert np.linalg.norm(accurate(A=A, y=y)["w"] - minimiser(A, y, 1.0)) <= accurate.theory.distance
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
