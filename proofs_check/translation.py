@@ -10,7 +10,7 @@ mean the same.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import islice
 from typing import TypeVar
@@ -179,7 +179,8 @@ def validate(graph: Graph, architecture: Architecture, most: int = 3, look_throu
     """Validates every pass on a graph whose units are lowered already, for up to `most` plans and as many candidates that can
     be laid out (they are spread over all); how many were. Raises WrongPass."""
     point, plans = Point.of(graph), []
-    for machine in (Machine.of(architecture), *((HELPED,) if may_help(architecture) else ())):
+    plain = Machine.of(architecture)
+    for machine in (plain, replace(plain, over_read=False), *((HELPED,) if may_help(architecture) else ())):
         several = distinct_plans(graph, tuple(look_through), machine.keys is None and cuts_inputs(graph), machine.sums)
         plans += [(plan, machine) for plan in several]
     laid_out = 0
