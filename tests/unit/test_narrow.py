@@ -80,6 +80,11 @@ def test_a_narrow_model_keeps_its_certified_error_and_the_checker_reads_it(tmp_p
     np.testing.assert_allclose(model(A=A, x=x), wide(A=A, x=x), atol=1e-13)  # the same units, summed in another order
     loaded = hw.load(tmp_path / "model")
     assert np.array_equal(loaded(A=A, x=x), model(A=A, x=x))
+    H = model.encode(A=A, x=x)  # an evaluator that knows only the formula
+    for layer in model.layers:
+        H = H + sum((h.W_V @ H) @ (h.W_K @ H).T @ (h.W_Q @ H) for h in layer.heads)
+        H = H if layer.ffn is None else H + layer.ffn.W_2 @ np.maximum(layer.ffn.W_1 @ H, 0)
+    np.testing.assert_allclose(model.decode(H), model(A=A, x=x), atol=1e-13)
 
 
 def test_rows_are_named_only_when_they_are_complete() -> None:
