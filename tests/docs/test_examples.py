@@ -1,24 +1,27 @@
-"""Every ```python block of the README and of docs/ runs, page by page, in one namespace a page."""
+"""Every ```python block of the README and of docs/ runs, page by page, and prints the ```text block below it."""
 
 from __future__ import annotations
 
+import contextlib
+import io
 import re
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-FENCE = re.compile(r"^( *)```python[^\n]*\n(.*?)^\1```", re.MULTILINE | re.DOTALL)
+FENCE = re.compile(r"^( *)```python[^\n]*\n(.*?)^\1```\n(?:\1```text\n(.*?)^\1```)?", re.MULTILINE | re.DOTALL)
 
 
-def blocks(page: Path) -> list[tuple[int, str]]:
-    """(first line, code) of every Python block."""
+def blocks(page: Path) -> list[tuple[int, str, str | None]]:
+    """(first line, code, the text block right below or None) of every Python block."""
     text = page.read_text(encoding="utf-8")
     found = []
     for match in FENCE.finditer(text):
         indent = len(match[1])
         lines = [line[indent:] for line in match[2].splitlines()]
-        found.append((text[: match.start()].count("\n") + 2, "\n".join(lines) + "\n"))
+        printed = None if match[3] is None else "\n".join(line[indent:] for line in match[3].splitlines())
+        found.append((text[: match.start()].count("\n") + 2, "\n".join(lines) + "\n", printed))
     return found
 
 
@@ -27,17 +30,21 @@ PAGES = [page for page in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.
 
 def test_the_block_reader_finds_indented_and_plain_blocks(tmp_path) -> None:
     page = tmp_path / "page.md"
-    page.write_text("a\n```python\nx = 1\n```\n- b\n  ```python\n  y = x\n  ```\n```text\nno\n```\n", encoding="utf-8")
-    assert blocks(page) == [(3, "x = 1\n"), (7, "y = x\n")]
+    page.write_text("a\n```python\nx = 1\n```\n```text\n1\n2\n```\n- b\n  ```python\n  y = x\n  ```\n```text\nno\n```\n", encoding="utf-8")
+    assert blocks(page) == [(3, "x = 1\n", "1\n2"), (11, "y = x\n", None)]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_every_example_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_example_runs_and_prints_what_the_page_says(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)  # examples may write files
     namespace: dict[str, object] = {"__name__": "__main__"}
-    for line, code in blocks(page):
+    for line, code, printed in blocks(page):
         padded = "\n" * (line - 1) + code  # so that an error shows the line of the page
-        exec(compile(padded, str(page), "exec", dont_inherit=True), namespace)
+        output = io.StringIO()
+        with contextlib.redirect_stdout(output):
+            exec(compile(padded, str(page), "exec", dont_inherit=True), namespace)
+        if printed is not None:
+            assert [text.rstrip() for text in output.getvalue().splitlines()] == printed.splitlines(), f"line {line}"
 
 
 def test_the_readme_and_the_docs_have_examples() -> None:
