@@ -5,9 +5,13 @@ from __future__ import annotations
 import contextlib
 import io
 import re
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from headwright.runtime import cli
 
 ROOT = Path(__file__).resolve().parents[2]
 FENCE = re.compile(r"^( *)```python[^\n]*\n(.*?)^\1```\n(?:\1```text\n(.*?)^\1```)?", re.MULTILINE | re.DOTALL)
@@ -45,6 +49,30 @@ def test_every_example_runs_and_prints_what_the_page_says(page: Path, tmp_path: 
             exec(compile(padded, str(page), "exec", dont_inherit=True), namespace)
         if printed is not None:
             assert [text.rstrip() for text in output.getvalue().splitlines()] == printed.splitlines(), f"line {line}"
+
+
+SHELL = re.compile(r"^```bash\n((?:(?!```).)*?)^```\n```text\n(.*?)^```", re.MULTILINE | re.DOTALL)
+SESSIONS = [
+    (page, number, commands.splitlines(), printed)
+    for page in sorted((ROOT / "docs").rglob("*.md"))
+    for number, (commands, printed) in enumerate(SHELL.findall(page.read_text(encoding="utf-8")))
+    if not commands.startswith("headwright pareto")  # takes 10 s; tests/integration/test_pareto.py reads its tables
+]
+
+
+@pytest.mark.parametrize(("page", "number", "commands", "printed"), SESSIONS, ids=[f"{page.stem}-{number}" for page, number, _, _ in SESSIONS])
+def test_commands_print_what_the_page_says(page: Path, number: int, commands: list[str], printed: str, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    output = io.StringIO()
+    for command in commands:
+        program, *arguments = shlex.split(command)
+        if program == "python":
+            output.write(subprocess.run([sys.executable, *arguments], check=True, capture_output=True, text=True).stdout)
+        else:
+            assert program == "headwright"
+            with contextlib.redirect_stdout(output):
+                assert cli.main(arguments) == 0, command
+    assert [text.rstrip() for text in output.getvalue().splitlines()] == printed.splitlines()
 
 
 def test_the_readme_and_the_docs_have_examples() -> None:
