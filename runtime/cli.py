@@ -309,14 +309,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"headwright: {type(error).__name__}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("\nheadwright: interrupted", file=sys.stderr)
+        _stopped(arguments.json, "interrupted")
         return 130
     except BrokenPipeError:  # the reader has closed: `headwright list | head -1`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except SystemExit as stop:  # SIGTERM, see `stopped_by_sigterm`
-        print("headwright: terminated", file=sys.stderr)
+        _stopped(arguments.json, "terminated")
         return stop.code if isinstance(stop.code, int) else 1
+
+
+def _stopped(as_json: bool, what: str) -> None:
+    if as_json:
+        _print_json({"error": {"type": "Stopped", "what": what, "where": None, "rule": None, "fix": None}})
+    print(f"\nheadwright: {what}", file=sys.stderr)
 
 
 def _error_json(error: HeadwrightError) -> dict[str, Any]:
