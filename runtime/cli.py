@@ -44,7 +44,9 @@ def build_parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="headwright",
         description="Compiles matrix algorithms to transformer weights, runs them, and proves that they are the algorithm.",
-        epilog="start with: headwright demo      status: 0 all holds, 1 a claim fails, 2 wrong usage or input",
+        epilog="start with:\n  headwright demo\n"
+        "exit status: 0 all holds, 1 a claim fails, 2 wrong usage or input, 130 interrupted",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"headwright {__version__}")
     found = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
@@ -187,7 +189,7 @@ def _command(
     parser: argparse.ArgumentParser = found.add_parser(
         name,
         help=summary,
-        description=summary[0].upper() + summary[1:] + ".",
+        description=summary[0].upper() + summary[1:].removesuffix(".") + ".",
         epilog=f"example:\n  {example}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
