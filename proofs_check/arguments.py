@@ -35,8 +35,8 @@ def number(
     `why` and `fix` go into the message; without `fix` it asks for a number inside the limits. Raises CompileError for
     anything else: bools, strings, arrays, NaN, infinity, and numbers of a size that floats cannot follow.
     """
-    limits = _limits(above, least, below, most)
-    fix = fix or f"pass {name} as a number{limits}"
+    limits, short = _limits(above, least, below, most), name.rpartition(": ")[2]
+    fix = fix or f"pass {short} as a number{limits}"
     if isinstance(value, (bool, np.bool_)):
         raise CompileError(f"{name} is {value!r}: expected a number{limits}", rule=why, fix=fix)
     exact = as_rational(name, value)
@@ -49,7 +49,7 @@ def number(
         raise CompileError(
             f"{name} is {show(exact)}: expected a size between {bounds}",
             rule="results are floats",
-            fix=f"change units so that {name} is nearer to 1",
+            fix=f"pass {short} of such a size, or change units",
         )
     return exact
 
