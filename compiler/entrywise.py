@@ -7,7 +7,6 @@ f(y, z) = e(z) + y o(z): often o is a number, so that nothing is multiplied.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
@@ -135,6 +134,22 @@ def parts(expression: sympy.Expr, sign: int) -> tuple[sympy.Expr, sympy.Expr]:
     return sympy.simplify((plus + minus) / 2), sympy.simplify((plus - minus) / 2)
 
 
+def line_of_sign(graph: Graph, index: int, signs: set[int]) -> tuple[int, Fraction, Fraction] | None:
+    """(y, a, b) when the node is a·y + b with y one of `signs`, by sums and multiples, such as (1 + y)/2."""
+    node = graph.nodes[index]
+    if index in signs:
+        return index, Fraction(1), Fraction(0)
+    if node.op == "scale":
+        inner = line_of_sign(graph, node.args[0], signs)
+        return None if inner is None else (inner[0], node.attr * inner[1], node.attr * inner[2])
+    if node.op == "add":
+        for part, rest in (node.args, node.args[::-1]):
+            inner, offset = line_of_sign(graph, part, signs), constant(graph, rest)
+            if inner is not None and offset is not None:
+                return inner[0], inner[1], inner[2] + offset
+    return None
+
+
 def as_number(expression: sympy.Expr) -> Fraction | None:
     return Fraction(int(expression.p), int(expression.q)) if expression.is_Rational else None
 
@@ -158,8 +173,10 @@ def is_linear(expression: sympy.Expr, source: int) -> tuple[Fraction, Fraction] 
 
 
 def show(graph: Graph, expression: sympy.Expr) -> str:
-    """The formula with the user's names."""
-    names: Mapping[sympy.Symbol, sympy.Symbol] = {
-        s: sympy.Symbol(graph.describe(int(s.name[1:]))) for s in expression.free_symbols
-    }
+    """The formula with the user's names, in brackets where they are sums or products and more than that stands around them."""
+    names: dict[sympy.Symbol, sympy.Symbol] = {}
+    for s in expression.free_symbols:
+        name = graph.describe(int(s.name[1:]))
+        alone = expression == s or " " not in name
+        names[s] = sympy.Symbol(name if alone else f"({name})")
     return str(expression.subs(names))

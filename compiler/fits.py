@@ -129,18 +129,25 @@ def _made(function: Any, found: PiecewiseLinear, domain: Interval, assumed: bool
     return Fit(function.name, expression, Units(function.name, tuple(units)), domain, found.bound, steepest, how, assumed)
 
 
-def gate(reach: Fraction, signs: bool = False) -> Units:
-    """s · e for |s| ≤ reach and e ∈ {0, 1}: the arguments are s and e. With `signs`, s · y for y ∈ {−1, 1}.
+def gate(reach: Fraction) -> Units:
+    """s · e for |s| ≤ reach and e ∈ {0, 1}: the arguments are s and e.
 
     relu(s + R(2e − 1)) − relu(−s + R(2e − 1)) is 2s where e = 1 and 0 where e = 0.
     """
     R, half, one = reach, Fraction(1, 2), Fraction(1)
-    if signs:
-        pair = (Unit((one, R), Fraction(0), one), Unit((-one, R), Fraction(0), -one))
-        return Units(
-            "signed", (*pair, Unit((-one, Fraction(0)), Fraction(0), one), Unit((one, Fraction(0)), Fraction(0), -one))
-        )
     return Units("gate", (Unit((one, 2 * R), -R, half), Unit((-one, 2 * R), -R, -half)))
+
+
+def signed_gate(reach: Fraction, slope: Fraction = Fraction(1), offset: Fraction = Fraction(0)) -> Units:
+    """s · (slope · y + offset) for |s| ≤ reach and y ∈ {−1, 1}: the arguments are s and y.
+
+    relu(s + R y) − relu(−s + R y) is 2s where y = 1 and 0 where y = −1, that is s (1 + y); what is left is a multiple of s.
+    """
+    R, none, one, rest = reach, Fraction(0), Fraction(1), slope - offset
+    units = [Unit((one, R), none, slope), Unit((-one, R), none, -slope)]
+    if rest:
+        units += [Unit((-one, none), none, rest), Unit((one, none), none, -rest)]
+    return Units("signed", tuple(units))
 
 
 def gated(found: Fit, reach: Fraction | None, name: str, where: Location | None) -> Units:

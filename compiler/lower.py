@@ -16,9 +16,9 @@ from . import carrying
 from .approximate.enclosure import above
 from .approximate.scalar_function import ScalarFunction
 from .bounding import Bounding
-from .entrywise import as_number, is_linear, number_near, of_one, parts, show
+from .entrywise import as_number, is_linear, line_of_sign, number_near, of_one, parts, show
 from .errors import ArchitectureError
-from .fits import Fit, fit_function, fit_product, fit_scaled, gate, gated
+from .fits import Fit, fit_function, fit_product, fit_scaled, gate, gated, signed_gate
 from .graph import Fact, Graph, Node
 from .lowered import Approximation, Lowered
 from .ops import OPS
@@ -176,7 +176,7 @@ class _Lowering(Rewriting):
         found = self.bounded_range(index, node, source)
         reach = max(abs(found.lo), abs(found.hi)) + self.errors[source].entry
         args = (self.meaning[source], self.meaning[sign])
-        terms = [(self.units(index, gate(Fraction(up(reach)), signs=True), args), slope), (self.meaning[sign], offset)]
+        terms = [(self.units(index, signed_gate(Fraction(up(reach))), args), slope), (self.meaning[sign], offset)]
         return [self.number(index, x, c) for x, c in terms if c]
 
     def lower_function(self, index: int, node: Node, function: object, source: int) -> None:
@@ -280,16 +280,18 @@ class _Lowering(Rewriting):
             if number is not None and self.graph.nodes[other].shape == node.shape:
                 self.lower_line(index, node, other, number, Fraction(0))
                 return
-        sign = next((x for x in (a, b) if x in self.signs), None)
+        line, value = line_of_sign(self.graph, a, self.signs), b
+        if line is None and node.op == "hadamard":
+            line, value = line_of_sign(self.graph, b, self.signs), a
         shape, column = shape_of(node, self.sizes), node.op == "rowscale"
         ra, rb = (self.bounded_range(index, node, source) for source in (a, b))
         ea, eb = self.errors[a], self.errors[b]
         wide = [(Fraction(r.lo) - Fraction(e.entry), Fraction(r.hi) + Fraction(e.entry)) for r, e in ((ra, ea), (rb, eb))]
-        if sign is not None:
-            first, second = (b, a) if sign == a else (a, b)
-            reach = max(map(abs, wide[1 if sign == a else 0]))
-            table, bound = gate(reach, signs=True), Fraction(0)
-            made = self.units(index, table, (self.meaning[first], self.meaning[second]))
+        if line is not None:
+            sign, slope, offset = line
+            reach = max(map(abs, wide[0 if value == a else 1]))
+            table, bound = signed_gate(reach, slope, offset), Fraction(0)
+            made = self.units(index, table, (self.meaning[value], self.meaning[sign]))
         else:
             text = show(self.graph, self.formulas[index].expression)
             fit = fit_product(wide[0], wide[1], self.tolerance(index), text, node.where)

@@ -16,6 +16,7 @@ from math import sqrt
 from typing import Any
 
 from ..compiler.errors import CompileError
+from ..proofs_check.arguments import LARGE, number
 from ..proofs_check.newton_budget import InversePolynomial, corrected
 from ..proofs_check.newton_steps import StepForm, after, best_factor, form_error
 from ..proofs_check.newton_theory import State, admissible_error, closed_error, steps_needed, trajectory
@@ -97,7 +98,7 @@ def plan_steps(
     Raises CompileError where mu or tol is out of range: μ ≤ 0, tol ≤ 0, tol larger than the theory allows, or smaller than
     what the form reaches.
     """
-    m, eps = Fraction(mu), Fraction(tol)
+    m, eps = (number(f"{name}: {what}", value, above=0, size=LARGE) for what, value in (("mu", mu), ("tol", tol)))
     limit = closed_error(m, x0_norm)  # quickly known, and below the largest admissible one
     if float(eps) > limit and float(eps) > (limit := admissible_error(m, x0_norm)):
         raise CompileError(

@@ -188,7 +188,10 @@ def check_theorem_3(rotation_invariant: bool = True) -> Verdict:
         T = (identity(d) + H @ A_0) @ H @ half
         if gap != np.trace(prior @ T @ T.T):
             return Refuted(f"the midpoint identity fails for the flip {np.diag(flip).tolist()}")
-    return Proved("rotation to a diagonal A_0, then the mean over sign flips of a convex function; identities exact for d = 3")
+    return Proved(
+        "a minimum exists, as the loss grows with the parts H(A_0 + A_1) and HA_0HA_1 of T − I (in words); rotation to a "
+        "diagonal A_0, then the mean over sign flips of a convex function; identities exact for d = 3"
+    )
 
 
 def check_theorem_4(layers: int = 3, n: int = 4, inverse_prior: bool = True, rotations: bool = True) -> Verdict:

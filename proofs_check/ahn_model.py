@@ -179,9 +179,14 @@ def exact_symmetric(name: str, matrix: Any) -> Array:
     try:
         full = convert(given)
     except (TypeError, ValueError, OverflowError) as error:
-        raise CompileError(f"{name} has entries that are not finite numbers") from error
+        raise CompileError(
+            f"{name} has entries that are not finite numbers", fix=f"pass {name} as an array of floats, integers or fractions"
+        ) from error
     where = np.argwhere(full != full.T)
     if len(where):
         i, j = where[0]
-        raise CompileError(f"{name} is not symmetric: [{i}, {j}] is {given[i, j]}, [{j}, {i}] is {given[j, i]}")
+        raise CompileError(
+            f"{name} is not symmetric: [{i}, {j}] is {given[i, j]}, [{j}, {i}] is {given[j, i]}",
+            fix=f"pass ({name} + {name}.T) / 2 where only rounding makes the difference",
+        )
     return full

@@ -72,14 +72,6 @@ def check_layer_count(corrected: bool = False) -> Verdict:
     return _verdict(read[0] != read[1], f"k = 1: A_1 = −I and A_1 = −2I both give {read[0]}")
 
 
-def check_symmetry_in_58(corrected: bool = False) -> Verdict:
-    """(58) adds (1/n) Σ_j x_qᵀ A x_j y_j. It is x_jᵀ A x_q; both agree only for symmetric A (as in eq. 9)."""
-    A = exact([[0, 1], [0, 0]])
-    Z = token_forward(prompt(X, W, QUERY), [sparse_pair(A)])[-1]
-    added = Fraction(1, 3) * ((W @ X) @ (X.T @ (A if corrected else A.T) @ QUERY))
-    return _verdict(Z[2, 3] == added, f"A = E_12: the layer gives {Z[2, 3]}, (58) gives {added}")
-
-
 def check_token_in_61(corrected: bool = False) -> Verdict:
     """(61) updates the label of token i with x^{(n+1)}. It is x^{(i)}."""
     A = -identity(2)
@@ -114,21 +106,16 @@ def check_distorted_task(corrected: bool = False) -> Verdict:
 
 
 def check_sign_of_G(corrected: bool = False) -> Verdict:
-    """B.2: G = X Π (I − M Xᵀ A_l X). Labels are w*ᵀ X Π (I + (1/n) M Xᵀ A_l X)."""
-    return _product(1 if corrected else -1, Fraction(1, 3))
+    """B.2: G = X Π (I − M Xᵀ A_l X). Labels are w*ᵀ X Π (I + M Xᵀ A_l X). 1/n is absorbed into A_l, as before (22)."""
+    return _product(1 if corrected else -1)
 
 
-def check_scale_of_22(corrected: bool = False) -> Verdict:
-    """(22) drops 1/n from Y_{l+1} = Y_l (I + (1/n) M Xᵀ A_l X)."""
-    return _product(1, Fraction(1, 3) if corrected else Fraction(1))
-
-
-def _product(sign: int, scale: Fraction) -> Verdict:
+def _product(sign: int) -> Verdict:
     A = [-identity(2), exact([[-2, 1], [1, -3]])]
     full = np.hstack([X, QUERY[:, None]])
     M, product = np.diag([1, 1, 1, 0]).astype(object), identity(4)
     for A_l in A:
-        product = product @ (identity(4) + sign * scale * (M @ full.T @ A_l @ full))
+        product = product @ (identity(4) + sign * Fraction(1, 3) * (M @ full.T @ A_l @ full))
     Z = prompt(X, W, QUERY)
     Z[2, 3] = W @ QUERY
     labels, meant = W @ full @ product, token_forward(Z, [sparse_pair(A_l) for A_l in A])[-1][2]

@@ -32,19 +32,25 @@ def number(
 ) -> Fraction:
     """The exact value of a number (an int, a float, a Fraction, a numpy scalar) inside these limits.
 
-    `why` and `fix` go into the message. Raises CompileError for anything else: bools, strings, arrays, NaN, infinity, and
-    numbers of a size that floats cannot follow.
+    `why` and `fix` go into the message; without `fix` it asks for a number inside the limits. Raises CompileError for
+    anything else: bools, strings, arrays, NaN, infinity, and numbers of a size that floats cannot follow.
     """
+    limits, short = _limits(above, least, below, most), name.rpartition(": ")[2]
+    fix = fix or f"pass {short} as a number{limits}"
     if isinstance(value, (bool, np.bool_)):
-        raise CompileError(f"{name} is {value!r}: expected a number{_limits(above, least, below, most)}", rule=why, fix=fix)
+        raise CompileError(f"{name} is {value!r}: expected a number{limits}", rule=why, fix=fix)
     exact = as_rational(name, value)
     low = (above is not None and exact <= above) or (least is not None and exact < least)
     if low or (below is not None and exact >= below) or (most is not None and exact > most):
-        raise CompileError(f"{name} is {show(exact)}: expected a number{_limits(above, least, below, most)}", rule=why, fix=fix)
+        raise CompileError(f"{name} is {show(exact)}: expected a number{limits}", rule=why, fix=fix)
     slack = Fraction(1001, 1000)  # 1e-20 as a float is a little less than 10^-20
     if exact and not 1 / size <= slack * abs(exact) <= slack**2 * size:
         bounds = f"{_power(1 / size)} and {_power(size)}"
-        raise CompileError(f"{name} is {show(exact)}: expected a size between {bounds}", rule="results are floats")
+        raise CompileError(
+            f"{name} is {show(exact)}: expected a size between {bounds}",
+            rule="results are floats",
+            fix=f"pass {short} of such a size, or change units",
+        )
     return exact
 
 
@@ -59,14 +65,16 @@ def whole(name: str, value: Any, *, least: int = 0, most: int | None = None) -> 
     good = isinstance(value, (int, np.integer)) and not isinstance(value, (bool, np.bool_))
     if not good or value < least or (most is not None and value > most):
         limits = f"{least} or more" if most is None else f"from {least} to {most}"
-        raise CompileError(f"{name} is {show(value)}: expected a whole number, {limits}")
+        fix = f"pass {name} as an int, {limits}"
+        raise CompileError(f"{name} is {show(value)}: expected a whole number, {limits}", fix=fix)
     return int(value)
 
 
 def choice(name: str, value: Any, options: Collection[str]) -> str:
     """One of the options. Raises CompileError for anything else."""
     if not isinstance(value, str) or value not in options:
-        raise CompileError(f"{name} is {value!r}: expected {' or '.join(map(repr, options))}")
+        listed = " or ".join(map(repr, options))
+        raise CompileError(f"{name} is {value!r}: expected {listed}", fix=f"pass {name} as {listed}")
     return value
 
 

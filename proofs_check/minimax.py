@@ -47,7 +47,8 @@ _STEPS: Mapping[Given, tuple[str, ...]] = {
 
 def _given(given: Given) -> Given:
     if not isinstance(given, str) or given not in _STATEMENT:
-        raise CompileError(f"given is {given!r}: expected {' or '.join(map(repr, _STATEMENT))}")
+        listed = " or ".join(map(repr, _STATEMENT))
+        raise CompileError(f"given is {given!r}: expected {listed}", fix=f"pass given as {listed}, or leave it out")
     return given
 
 
@@ -119,7 +120,9 @@ def residual_lower_bound(layers: int, l: Fraction | float, u: Fraction | float, 
     low, high = _interval(l, u)
     good = isinstance(layers, Integral) and not isinstance(layers, bool)
     if not good or not 0 <= layers <= MOST_LAYERS:
-        raise CompileError(f"layers is {str(layers)[:40]}: expected 0 or more, to {MOST_LAYERS}")
+        raise CompileError(
+            f"layers is {str(layers)[:40]}: expected 0 or more, to {MOST_LAYERS}", fix="pass the number of layers as an int"
+        )
     m = residual_degree(int(layers), _given(given))
     if m == 0 or low == high:
         return Fraction(int(m == 0))
@@ -146,7 +149,9 @@ def layers_needed(l: Fraction | float, u: Fraction | float, tol: Fraction | floa
     wanted = as_rational("tol", tol)
     _given(given)
     if wanted <= 0:
-        raise CompileError(f"tol is {tol}: expected more than 0", rule="no number of layers has residual 0")
+        raise CompileError(
+            f"tol is {tol}: expected more than 0", rule="no number of layers has residual 0", fix="pass tol=1e-6, say"
+        )
     layers = 0
     while not _reached(residual_degree(layers, given), low, high, 1 / wanted):
         layers += 1
@@ -203,9 +208,10 @@ def _interval(l: Fraction | float, u: Fraction | float) -> tuple[Fraction, Fract
         raise CompileError(
             f"the spectrum lies in [{l}, {u}]: expected 0 < l ≤ u",
             rule="with an eigenvalue 0 there is no inverse, and no number of layers bounds the residual",
+            fix="pass the smallest and the largest eigenvalue; for singular data add a ridge, or take the least one above 0",
         )
     if high > MOST_KAPPA * low:
-        raise CompileError(f"the spectrum lies in [{l}, {u}]: expected u/l up to 1e120")
+        raise CompileError(f"the spectrum lies in [{l}, {u}]: expected u/l up to 1e120", fix="raise l, or add a ridge")
     return low, high
 
 
@@ -223,4 +229,4 @@ def as_rational(name: str, value: Fraction | float) -> Fraction:
             return Fraction(float(value))
     except (ValueError, OverflowError):
         pass
-    raise CompileError(f"{name} is {value!r}: expected a finite number")
+    raise CompileError(f"{name} is {value!r}: expected a finite number", fix=f"pass {name} as an int, a float or a Fraction")

@@ -313,6 +313,7 @@ def check_interval(mu: Fraction, hessian: HessianError, polynomial: InversePolyn
             f"step_error: the {name} polynomial is for [{float(polynomial.lower):.6g}, {float(polynomial.upper):.6g}]: "
             f"expected an interval that contains [{float(mu):.6g}, {float(upper):.6g}]",
             rule="the bound of its residual has to hold on the spectrum of the approximate Hessian",
+            fix="make it for mu and mu + hessian.reach: solve_polynomial(mu, mu + hessian.reach, degree)",
         )
 
 

@@ -27,7 +27,7 @@ def check_distance(mu: Any, eps: Any, steps: int, tol: Any, x0_norm: Any = 0, re
     """
     goal = as_rational("tol", tol)
     if goal <= 0:
-        raise CompileError(f"tol is {float(goal):.6g}: expected a number above 0")
+        raise CompileError(f"tol is {float(goal):.6g}: expected a number above 0", fix="pass the distance that is to be proved")
     state = trajectory(mu, eps, steps, x0_norm, relative)[-1]
     if state.distance <= goal:
         return Proved(

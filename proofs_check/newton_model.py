@@ -20,6 +20,7 @@ from .newton_theory import State, trajectory
 
 #: What a step approximates ("sigma", "entry", "eta") → the fit of it.
 Fits = Mapping[str, Any]
+_ANOTHER = "take model.theory, which is made with the model"
 
 
 @dataclass(frozen=True)
@@ -116,9 +117,9 @@ class NewtonTheory:
         try:
             steps: list[Fits] = [{name: next(found[name]) for name in self.parts(t)} for t in range(self.steps)]
         except (KeyError, StopIteration):
-            raise CompileError("the model has fewer fits than its steps need") from None
+            raise CompileError("the model has fewer fits than its steps need", fix=_ANOTHER) from None
         if any(next(rest, None) is not None for rest in found.values()):
-            raise CompileError("the model has more fits than its steps need")
+            raise CompileError("the model has more fits than its steps need", fix=_ANOTHER)
         return steps
 
     def outside(self, fits: list[Fits], run: list[Followed]) -> str | None:

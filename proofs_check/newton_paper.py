@@ -26,14 +26,17 @@ F = Fraction
 
 def check_phase_one() -> Verdict:
     """g(x⁺) − g(x) ≤ −ω(λ) + ω*((1 + λ)ρ), at most −0.01 for λ in [1/6, Λ] if ρ ≤ 0.059 and (1 + Λ)ρ ≤ 1/2 (λ, ρ of g)."""
-    x, rho = symbols("x rho")
+    x, rho, s, u = symbols("x rho s u")
     minus, plus = (-(x**2) / (1 + x) + sign * x * rho + omega_star(x / (1 + x) - sign * rho) for sign in (-1, 1))
     bound, other = -omega(x) + omega_star((1 + x) * rho), -omega(x) + omega((1 + x) * rho)
-    t = ball(F(7, 6) * F(59, 1000))
+    t, inside = ball(F(7, 6) * F(59, 1000)), {s: 1 / (1 + u)}
     worst = _omega(ball(F(1, 6))) - _omega_star(t)
     return verdict(
         "The bound of the value is convex in ∇g·ε on [−λρ, λρ]; the ends give −ω(λ) + ω*((1 + λ)ρ) and −ω(λ) + ω((1 + λ)ρ), "
         "and ω ≤ ω*. Its slope in λ is at most −1/7 + ρ·1 < 0, so λ = 1/6, ρ = 0.059 is worst: there it is below −0.01.",
+        # s = δ in (0, 1); δ² is affine in c, and the slope of ω*(δ) in δ² is 1/(2(1 − δ))
+        ("convex in c", no_negative_coefficient(diff(diff(omega_star(s), s) / (2 * s), s).subs(inside))),
+        ("ω ≤ ω*", no_negative_coefficient(diff(omega_star(s) - omega(s), s).subs(inside))),
         ("end c = −λρ", _same_value(minus, bound, rho)),
         ("end c = λρ", _same_value(plus, other, rho)),
         ("slope", equal(diff(bound, x), -x / (1 + x) + rho * (1 + x) * rho / (1 - (1 + x) * rho))),
@@ -52,13 +55,17 @@ def check_phase_two() -> Verdict:
     """λ⁺ ≤ 2.126λ² + 1.130ρ, λ < 1/6 is kept, λ ≤ 2.26ρ is kept; then g − g* ≤ 2.95ρ² and ‖x − x*‖ ≤ 5.22ρ (ρ ≤ 0.059)."""
     rho, a, b = F(59, 1000), F(2126, 1000), F(1130, 1000)
     lam, x = F(226, 100), symbols("x")
+    q = x / (1 + x)
     return verdict(
-        "λ⁺ ≤ λ²(1 + 1/(1 + λ))/(1 − ρ) + ρ/(1 − ρ)²: the exact damped step with M = 1, then the error. With a = 2.126, b = "
-        "1.130: aλ² + bρ ≤ 2bρ for λ ≤ 2bρ because 4abρ < 1. g − g* ≤ ω*(λ) ≤ λ²/(2(1 − λ)), ‖x − x*‖ ≤ 2λ/(1 − λ).",
+        "λ⁺ ≤ λ²(1 + 1/(1 + λ))/(1 − ρ) + ρ/(1 − ρ)²: the exact damped step with M = 1 has ∇g⁺ = (J − (1 + λ)∇²g)Δ with "
+        "the mean Hessian J ≤ ∇²g/(1 − δ) = (1 + λ)∇²g, so ‖∇g⁺‖ ≤ (λ + δ)δ, over 1 − δ in the new norm; then the error. "
+        "With a = 2.126, b = 1.130: aλ² + bρ ≤ 2bρ for λ ≤ 2bρ because 4abρ < 1. g − g* ≤ ω*(λ) ≤ λ²/(2(1 − λ)), "
+        "‖x − x*‖ ≤ 2λ/(1 − λ).",
         ("2/(1 − ρ) ≤ a", 2 / (1 - rho) <= a),
         ("1/(1 − ρ)² ≤ b", 1 / (1 - rho) ** 2 <= b),
-        ("exact step", equal(x**2 / (1 + x) + (x / (1 + x)) ** 2 / (1 - x / (1 + x)), 2 * x**2 / (1 + x))),
-        ("2/(1 + λ) over (1 − δ)", equal(2 * x**2 / (1 + x) / (1 - x / (1 + x)), 2 * x**2)),
+        ("1/(1 − δ) = 1 + λ at δ = λ/(1 + λ)", equal(1 / (1 - q), 1 + x)),
+        ("exact step", equal((x + q) * q * (1 + x), x**2 * (1 + 1 / (1 + x)))),
+        ("1 + 1/(1 + λ) ≤ 2", no_negative_coefficient(2 - (1 + 1 / (1 + x)))),
         ("1/6 is kept", a / 36 + b * rho < F(1, 6)),
         ("4abρ < 1", 4 * a * b * rho < 1),
         ("2.95", lam**2 / (2 * (1 - lam * rho)) <= F(295, 100)),

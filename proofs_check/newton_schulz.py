@@ -128,6 +128,7 @@ def _perturbation(mu: Any, size: Any) -> tuple[Fraction, Fraction]:
         raise CompileError(
             f"size is {show(e)}: expected a number from 0 to below mu = {show(m)}",
             rule="a perturbation as large as the least singular value can make the matrix singular",
+            fix="make the Hessian more accurate, or raise mu",
         )
     return m, e
 

@@ -21,7 +21,7 @@ Floats = NDArray[np.float64]
 def check_count(name: str, value: object) -> int:
     """A positive whole number, or CompileError that names the argument."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)) or value < 1:
-        raise CompileError(f"{name} is {value!r}: expected a whole number, at least 1")
+        raise CompileError(f"{name} is {value!r}: expected a whole number, at least 1", fix=f"pass {name} as an int, 1 or more")
     return int(value)
 
 

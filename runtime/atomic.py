@@ -14,10 +14,12 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import BinaryIO
+
+from ..compiler.errors import InputError
 
 if sys.platform != "win32":
     import fcntl
@@ -52,6 +54,30 @@ def temporary_folder(target: Path) -> Iterator[Path]:
                     os.close(lock)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def output_folder(target: str | Path) -> Iterator[Path]:
+    """A folder for files that are written later: made where it is missing, and removed again where nothing was put into it.
+
+    Raises InputError, before any work, where it cannot be made or written to.
+    """
+    folder = Path(target)
+    made = [place for place in (folder, *folder.parents) if not place.exists()]
+    try:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            trial = temporary_name(folder / "trial")
+            trial.touch(exist_ok=False)
+            trial.unlink()
+        except OSError as error:
+            what = f"{folder} cannot be {'written to' if folder.is_dir() else 'made'}: {error.strerror or error}"
+            raise InputError(what, fix="choose another folder with -o") from error
+        yield folder
+    finally:
+        for place in made:
+            with suppress(OSError):  # not empty
+                place.rmdir()
 
 
 def write_file(target: str | Path, write: Callable[[BinaryIO], object]) -> None:

@@ -44,7 +44,9 @@ def build_parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="headwright",
         description="Compiles matrix algorithms to transformer weights, runs them, and proves that they are the algorithm.",
-        epilog="start with: headwright demo      status: 0 all holds, 1 a claim fails, 2 wrong usage or input",
+        epilog="start with:\n  headwright demo\n"
+        "exit status: 0 all holds, 1 a claim fails, 2 wrong usage or input, 130 interrupted",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"headwright {__version__}")
     found = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
@@ -189,7 +191,7 @@ def _command(
     parser: argparse.ArgumentParser = found.add_parser(
         name,
         help=summary,
-        description=summary[0].upper() + summary[1:] + ".",
+        description=summary[0].upper() + summary[1:].removesuffix(".") + ".",
         epilog=f"example:\n  {example}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -311,14 +313,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"headwright: {type(error).__name__}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("\nheadwright: interrupted", file=sys.stderr)
+        _stopped(arguments.json, "interrupted")
         return 130
     except BrokenPipeError:  # the reader has closed: `headwright list | head -1`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except SystemExit as stop:  # SIGTERM, see `stopped_by_sigterm`
-        print("headwright: terminated", file=sys.stderr)
+        _stopped(arguments.json, "terminated")
         return stop.code if isinstance(stop.code, int) else 1
+
+
+def _stopped(as_json: bool, what: str) -> None:
+    if as_json:
+        _print_json({"error": {"type": "Stopped", "what": what, "where": None, "rule": None, "fix": None}})
+    print(f"\nheadwright: {what}", file=sys.stderr)
 
 
 def _error_json(error: HeadwrightError) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import sys
 import warnings
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -250,9 +251,12 @@ def _ledger(
 
 
 def show_ledger(arguments: argparse.Namespace) -> Result:
-    if arguments.output is not None and not Path(arguments.output).is_dir():  # before the work
+    if arguments.output is None:
+        return _ledger(None, None)
+    if not Path(arguments.output).is_dir():  # before the work
         raise InputError(f"{arguments.output} is not a folder", fix=f"create it first: mkdir -p {arguments.output}")
-    return _ledger(None, arguments.output)
+    with atomic.output_folder(arguments.output):
+        return _ledger(None, arguments.output)
 
 
 def table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
@@ -292,9 +296,10 @@ def bench(arguments: argparse.Namespace) -> Result:
         raise CompileError(f"-o got {target}: expected a name ending in .md or .json", fix=f"use {target.with_suffix('.md')}")
     if not target.parent.is_dir():
         raise CompileError(f"{target.parent} is not a folder", fix=f"create it first: mkdir -p {target.parent}")
-    report = benchmark.measure(quick=arguments.quick)
+    with atomic.output_folder(target.parent):
+        report = benchmark.measure(quick=arguments.quick)
+        files = benchmark.write(report, target)
     markdown = benchmark.to_markdown(report)
-    files = benchmark.write(report, target)
     return Result(markdown + "\nwritten: " + ", ".join(files), {**report, "written": files})
 
 
@@ -302,11 +307,12 @@ def pareto(arguments: argparse.Namespace) -> Result:
     from . import pareto as frontier
     from . import pareto_plot, pareto_report
 
-    folder, picture = _output_folder(arguments)
+    picture = _draws(arguments)
     asked = (arguments.kappa, arguments.tol, arguments.d, arguments.construction, arguments.most_layers, arguments.workers)
-    report = frontier.compute(*asked)
-    drawn = [str(pareto_plot.plot_pareto(report, folder / "pareto.png"))] if picture else []
-    files = [*drawn, *pareto_report.write(report, folder, "pareto.png" if picture else None)]
+    with atomic.output_folder(arguments.output) as folder:
+        report = frontier.compute(*asked)
+        drawn = [str(pareto_plot.plot_pareto(report, folder / "pareto.png"))] if picture else []
+        files = [*drawn, *pareto_report.write(report, folder, "pareto.png" if picture else None)]
     verdict = "every model that was run reaches its tolerance" if report.holds else "NOT every model holds what it should"
     lines = [*pareto_report.compact_table(report), "", *filter(None, pareto_report.notes(report)), "", verdict]
     text = "\n".join([*lines, "written: " + ", ".join(files)])
@@ -317,10 +323,11 @@ def rates(arguments: argparse.Namespace) -> Result:
     from . import rates as measured
     from . import rates_plot
 
-    folder, picture = _output_folder(arguments)
-    report = measured.compute(arguments.kappa, arguments.d, arguments.most_layers)
-    drawn = [str(rates_plot.plot_rates(report, folder / "rates.png"))] if picture else []
-    files = [*drawn, *measured.write(report, folder, "rates.png" if picture else None)]
+    picture = _draws(arguments)
+    with atomic.output_folder(arguments.output) as folder:
+        report = measured.compute(arguments.kappa, arguments.d, arguments.most_layers)
+        drawn = [str(rates_plot.plot_rates(report, folder / "rates.png"))] if picture else []
+        files = [*drawn, *measured.write(report, folder, "rates.png" if picture else None)]
     text = "\n".join([*measured.table(report), "", "written: " + ", ".join(files)])
     return Result(text, {**report.to_json(), "written": files})
 
@@ -330,35 +337,25 @@ def similarity(arguments: argparse.Namespace) -> Result:
     from . import similarity_facts, similarity_plot, similarity_report
     from .similarity_compiled import compiled_matches
 
-    folder, picture = _output_folder(arguments)
-    sizes = (arguments.batch, arguments.d, arguments.n, arguments.seed)
-    found, matched = study.compute(arguments.kappa, *sizes), compiled_matches(arguments.seed)
-    drawn = [str(similarity_plot.plot_similarity(found, folder / "similarity.png"))] if picture else []
-    files = [*drawn, *similarity_report.write(found, matched, folder, "similarity.png" if picture else None)]
+    picture, sizes = _draws(arguments), (arguments.batch, arguments.d, arguments.n, arguments.seed)
+    with atomic.output_folder(arguments.output) as folder:
+        found, matched = study.compute(arguments.kappa, *sizes), compiled_matches(arguments.seed)
+        drawn = [str(similarity_plot.plot_similarity(found, folder / "similarity.png"))] if picture else []
+        files = [*drawn, *similarity_report.write(found, matched, folder, "similarity.png" if picture else None)]
     holds = similarity_facts.holds(found)
     verdict = "" if holds else "\nNOT every printed figure that should agree does"
     text = "\n".join([*similarity_report.summary(found, matched), verdict, "written: " + ", ".join(files)])
     return Result(text, {**similarity_report.to_json(found, matched), "written": files}, 0 if holds else 1)
 
 
-def _output_folder(arguments: argparse.Namespace) -> tuple[Path, bool]:
-    """The folder of -o, made, and whether a picture is drawn: both found out before minutes of work."""
+def _draws(arguments: argparse.Namespace) -> bool:
+    """Whether a picture is drawn; that it can be is found out before minutes of work."""
     from . import plots
 
     picture = not arguments.no_picture
     if picture:
         plots.load_matplotlib("(or leave the picture out: --no-picture)")
-    return _folder_for(arguments.output), picture
-
-
-def _folder_for(output: str) -> Path:
-    folder = Path(output)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        what = f"{folder} cannot be made: {error.strerror or error}"
-        raise InputError(what, fix="choose another folder with -o") from error
-    return folder
+    return picture
 
 
 def mutate(arguments: argparse.Namespace) -> Result:
@@ -366,11 +363,11 @@ def mutate(arguments: argparse.Namespace) -> Result:
     from . import mutate_report as reporting
     from .mutate_subjects import subjects
 
-    folder = _folder_for(arguments.output) if arguments.output is not None else None
     titles = [subject.title for subject in subjects(arguments.only)]
-    found = harness.campaign(titles, arguments.sample, arguments.seed, arguments.workers, quiet=arguments.json)
-    report = reporting.Report(arguments.sample, arguments.seed, found, tuple(arguments.only or ()))
-    files = [] if folder is None else reporting.write(report, folder)
+    with nullcontext() if arguments.output is None else atomic.output_folder(arguments.output) as folder:
+        found = harness.campaign(titles, arguments.sample, arguments.seed, arguments.workers, quiet=arguments.json)
+        report = reporting.Report(arguments.sample, arguments.seed, found, tuple(arguments.only or ()))
+        files = [] if folder is None else reporting.write(report, folder)
     verdict = "every mutant is killed or proved to be the same" if report.holds else "NOT every mutant is killed"
     lines = [table(reporting.HEADER, reporting.rows_of(found)), "", *reporting.summary(report), verdict]
     lines += [f"written: {', '.join(files)}"] if files else []
@@ -380,5 +377,6 @@ def mutate(arguments: argparse.Namespace) -> Result:
 def demo(arguments: argparse.Namespace) -> Result:
     from .demo import run_demo
 
-    report = run_demo(Path(arguments.output), steps=arguments.steps, picture=not arguments.no_picture, quiet=arguments.json)
+    with atomic.output_folder(arguments.output) as folder:
+        report = run_demo(folder, steps=arguments.steps, picture=not arguments.no_picture, quiet=arguments.json)
     return Result(report.conclusion, report.data, 0 if report.holds else 1)

@@ -6,6 +6,7 @@ the data; nothing is read from inside a model.
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +16,10 @@ from typing import Any
 import numpy as np
 
 from .. import constructions
+from ..compiler.errors import HeadwrightError
+from . import atomic
 from .plots import load_matplotlib, save_figure
+from .progress import track
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,7 @@ def compiled_losses(given: Problem, tol: float, steps: int) -> tuple[list[int], 
     """Layers, f(x_t) − f* of the compiled models of 1 … steps steps, and the certified bound of the last."""
     layers, points, bound = [0], [np.zeros(given.A.shape[1])], 0.0
     n, d = given.A.shape
-    for count in range(1, steps + 1):
+    for count in track(range(1, steps + 1), f"loss at {tol:g}", unit="model"):
         model = constructions.get("logistic_newton").compile(n=n, d=d, mu=given.mu, tol=tol, steps=count)
         layers.append(model.depth)
         points.append(model(A=given.A, y=given.y)["w"])
@@ -103,5 +107,19 @@ def plot_loss(path: str | Path, tols: Sequence[float] = (1e-2, 1e-3), steps: int
     return save_figure(figure, path)
 
 
+def main(argv: Sequence[str] | None = None) -> int:
+    """Draws the picture of the command line; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m headwright.runtime.loss_plot", description="Draws loss against layers.")
+    parser.add_argument("file", metavar="FILE", nargs="?", default="loss.png", help="the picture (default: %(default)s)")
+    path = Path(parser.parse_args(argv).file)
+    try:
+        with atomic.output_folder(path.parent):
+            print(plot_loss(path))
+    except HeadwrightError as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
 if __name__ == "__main__":
-    print(plot_loss(sys.argv[1] if len(sys.argv) > 1 else "loss.png"))
+    sys.exit(main())

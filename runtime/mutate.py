@@ -7,17 +7,14 @@ function (`proofs_check.equivalence`), or it is a survivor: then the judge is wr
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import random
-import signal
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import dataclass, field, replace
 from itertools import takewhile
-from multiprocessing import get_context
 from pathlib import Path
 from typing import TypeAlias
 
@@ -34,6 +31,7 @@ from ..proofs_check.verify import verify_artifact
 from . import checkpoint
 from .compiled import Compiled
 from .progress import track
+from .workers import worker_pool
 
 SAMPLE, SEED = 1000, 0
 
@@ -295,13 +293,8 @@ def campaign(titles: Sequence[str], sample: int, seed: int, workers: int = 1, qu
     if min(workers, len(titles)) <= 1:
         return tuple(run_subject(title, sample, seed, quiet) for title in titles)
     shown = (lambda found: found) if quiet else lambda found: track(found, "mutating", len(titles), "model")
-    with ProcessPoolExecutor(workers, get_context("spawn"), signal.signal, (signal.SIGINT, signal.SIG_IGN)) as pool:
-        waiting = {pool.submit(run_subject, title, sample, seed): title for title in reversed(titles)}  # the large ones first
-        try:
-            done = {waiting[future]: future.result() for future in shown(as_completed(waiting))}
-        except BaseException:  # Ctrl-C: what is running ends, nothing else begins
-            pool.shutdown(wait=False, cancel_futures=True)
-            for process in multiprocessing.active_children():
-                process.terminate()
-            raise
+    with worker_pool(workers, "mutate") as submit:
+        order = titles[::-1]  # the large ones first
+        waiting = dict(zip(submit(run_subject, ((title, sample, seed) for title in order)), order, strict=True))
+        done = {waiting[future]: future.result() for future in shown(as_completed(waiting))}
     return tuple(done[title] for title in titles)

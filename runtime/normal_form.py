@@ -249,16 +249,22 @@ def _tree(expression: sympy.Basic) -> Any:
     return [expression.func.__name__, *map(_tree, expression.args)]
 
 
+def _rational(value: Fraction) -> sympy.Rational:
+    return sympy.Rational(value.numerator, value.denominator)
+
+
 def _fit(units: Units, approximation: Approximation | None, node: Mapping[str, Any]) -> dict[str, Any] | None:
     """What the checker decides of a sum of units; None where it knows no way."""
     z, y = Z, sympy.Symbol("y", real=True)
     if approximation is None:
         if units.name not in ("gate", "signed"):
             return None
-        reach = -units.units[0].bias if units.name == "gate" else units.units[0].coefficients[1]
+        first, rest = units.units[0], sum((unit.weight for unit in units.units[2:3]), Fraction(0))
+        reach = -first.bias if units.name == "gate" else first.coefficients[1]
+        factor = y if units.name == "gate" else _rational(first.weight) * y + _rational(first.weight - rest)
         values = ["0", "1"] if units.name == "gate" else ["-1", "1"]
         bound = _FINEST * max(Fraction(1), reach)
-        return {"function": _tree(y * z), "z": _ends((-reach, reach)), "values": values, "bound": _decimal(bound)}
+        return {"function": _tree(factor * z), "z": _ends((-reach, reach)), "values": values, "bound": _decimal(bound)}
     if approximation.kind not in ("function", "product", "scaled") or units.kind != "relu":
         return None
     bound = max(approximation.bound * _SLACK, _FINEST)

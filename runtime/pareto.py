@@ -9,20 +9,17 @@ from __future__ import annotations
 
 import itertools
 import math
-import signal
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from fractions import Fraction
-from multiprocessing import active_children, get_context
 from typing import Any, Literal, TypeAlias
 
 import mpmath
 
 from .. import constructions
-from ..compiler.errors import CompileError, HeadwrightError, PrecisionWarning
+from ..compiler.errors import CompileError, PrecisionWarning
 from ..constructions.parameters import REQUIRED
 from ..constructions.registry import Construction
 from ..proofs_check.bounds import Bounds
@@ -31,6 +28,7 @@ from ..proofs_check.lower_bounds import best, layers_needed, lower_bounds
 from .compiled import Compiled
 from .measuring import SEED, distance, places_of, prediction_matrix, spectral_data
 from .progress import track
+from .workers import worker_pool
 
 KAPPAS, TOLERANCES = (10.0, 1e2, 1e4, 1e6), (1e-2, 1e-6, 1e-12)
 D, MOST_LAYERS = 8, 300
@@ -257,22 +255,12 @@ def compute(
 
 @contextmanager
 def _mapped(workers: int) -> Iterator[Callable[..., Iterable[list[Point]]]]:
-    """`map`, in this process or in fresh ones, which end with it, and at once after an exception (Ctrl-C is one)."""
+    """`map`, in this process or in fresh ones."""
     if workers <= 1:
         yield map
         return
-    others = set(active_children())
-    with ProcessPoolExecutor(workers, get_context("spawn"), signal.signal, (signal.SIGINT, signal.SIG_IGN)) as pool:
-        try:
-            # not pool.map, which would cancel what is waiting: the pool stumbles over that when its processes end
-            yield lambda function, jobs: (f.result() for f in [pool.submit(function, job) for job in jobs])
-        except BaseException as error:
-            for process in set(active_children()) - others:
-                process.terminate()
-            if not isinstance(error, BrokenExecutor):
-                raise
-            what = "a process that `pareto` started has ended before its work was done"
-            raise HeadwrightError(what, fix="run it in one process: --workers 1") from error
+    with worker_pool(workers, "pareto") as submit:
+        yield lambda function, jobs: (future.result() for future in submit(function, ((job,) for job in jobs)))
 
 
 def _job(job: tuple[Cell, str, Mapping[str, Any], int, int]) -> list[Point]:

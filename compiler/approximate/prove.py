@@ -304,7 +304,8 @@ def refuse(f: Enclosable, lo: Fraction | None, hi: Fraction | None, error: NotPr
         else "f must be continuous and finite on the whole domain, and interval arithmetic must be able to see it",
         fix="ask for a larger tolerance, or shrink the domain"
         if many
-        else "shrink the domain to where f is defined, or rewrite f so that z − z and 0·∞ do not occur",
+        else "shrink the domain to where f is defined (where none is given: hw.bounded(z, within=(lo, hi))), or rewrite f so "
+        "that z − z and 0·∞ do not occur",
     )
 
 

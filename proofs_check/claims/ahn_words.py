@@ -101,6 +101,32 @@ def check_steps() -> Verdict:
     return verdict("∇R(v) = (1/n)XXᵀ(v − w*); the next labels are those of v + Aᵀ∇R(v). By induction from v = 0.", *parts)
 
 
+def check_labels_in_words() -> Verdict:
+    """(57), (58): with A_l symmetric, as (9) has it, labels get (1/n) Σ_j xᵀA_lx_j y_j; for another A_l that is A_lᵀ."""
+    parts = []
+    for name, A in (("symmetric A", letter("S", symmetric=True)), ("any A", _A)):
+        _, (labels, query) = layer(state(_X, _Y, _x, _q), A)
+        added = A.T @ _X @ _Y.T
+        parts.append((f"{name}: labels", labels == (_Y.T + SHARE * (_X.T @ added)).T))
+        parts.append((f"{name}: the query's label", query == (_q.T + SHARE * (_x.T @ added)).T))
+    return verdict(
+        "The label of token x gets (1/n)YMXᵀA_lx, a number, whose transpose is (1/n)xᵀA_lᵀXMYᵀ; A_lᵀ = A_l under (9).",
+        *parts,
+    )
+
+
+def check_absorbed() -> Verdict:
+    """(22): with A_l for A_l/n a layer of (9) is Y ← Y(I + MXᵀA_lX), so Y_k is Y_0 times the product."""
+    features, (labels, query) = layer(state(_X, _Y, _x, _q), sympy.Symbol("n", positive=True) * _A)
+    gram = _Y @ _X.T @ _A
+    return verdict(
+        "n A_l in the place of A_l takes 1/n away; X stays, so by induction on the layers.",
+        ("features", features == [_X, _x]),
+        ("labels", labels == _Y + gram @ _X),
+        ("the query's label", query == _q + gram @ _x),
+    )
+
+
 def check_products() -> Verdict:
     """X_l = G_l X_0 and labels w*ᵀT_l X_0: T ← T(I + H Gᵀ A G), G ← (I + B G H Gᵀ A)G with H = (1/n) X_0 X_0ᵀ."""
     T, G = letter("T"), letter("G")

@@ -288,3 +288,23 @@ def test_functions_take_numbers_outside_programs(value: Any) -> None:
 def test_a_power_that_is_too_steep_for_doubles_is_refused_soon() -> None:
     error = refused(applied(lambda z: z**0.1, domain=(0, 1), tol=0.01), "z**0.1", "out of reach", "the best proved bound is")
     assert "steep" in error.rule
+
+
+def test_a_pole_in_a_range_that_nobody_gave_says_how_to_give_one() -> None:
+    @hw.program
+    def normalised(x: hw.Vector["d"]):
+        return x / (x @ x)
+
+    with pytest.raises(hw.HeadwrightError, match=r"no proved bound for 1/\(x @ x\)") as caught:
+        hw.compile(normalised, dims={"d": 3})
+    assert "hw.bounded(z, within=(lo, hi))" in (caught.value.fix or "")
+
+    @hw.program
+    def bounded(x: hw.Vector["d"]):
+        square = x @ x
+        hw.bounded(square, within=(0.5, 3))
+        return x / square
+
+    model = hw.compile(bounded, dims={"d": 3}, tol=1e-2)
+    x = np.array([0.5, -0.3, 0.8])
+    assert np.abs(model(x=x) - x / (x @ x)).max() <= 1e-2

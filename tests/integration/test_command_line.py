@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import headwright as hw
+from headwright.runtime import loss_plot
 from headwright.runtime.cli import main
 
 RIDGE = ["n=5", "d=3", "steps=3", "alpha=1/10", "mu=1/4"]
@@ -201,3 +203,20 @@ def test_the_demo_needs_no_picture_to_hold(cli, tmp_path, monkeypatch) -> None:
     assert data["agrees"] is True and data["certificate"]["all_proved"] is True
     # three steps are not enough to agree with lstsq: the demo must say so, with status 1
     cli("demo", "--no-picture", "--steps", "3", "--json", "-o", tmp_path / "out3", status=1)
+
+
+@pytest.mark.parametrize("command", ["", "list", "similarity", "pareto", "ledger"])
+def test_help_texts_are_sentences_and_lines(command: str, capsys) -> None:
+    assert main([*command.split(), "--help"]) == 0
+    text = capsys.readouterr().out
+    assert ".." not in text.replace("...", "")
+    assert ("\nexample:\n  headwright" if command else "\nexit status: 0 all holds") in text
+
+
+@pytest.mark.skipif(not Path("/proc/sys").is_dir(), reason="a folder that nobody can write to")
+def test_the_picture_of_the_loss_has_help_and_refuses_a_folder_before_the_work(capsys) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        loss_plot.main(["--help"])
+    assert "loss against layers" in capsys.readouterr().out
+    assert loss_plot.main(["/proc/sys/loss.png"]) == 2
+    assert "cannot be written to" in capsys.readouterr().err

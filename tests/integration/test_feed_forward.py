@@ -14,6 +14,7 @@ import torch
 
 import headwright as hw
 from headwright.compiler.pointwise import function_from_text
+from headwright.proofs_check import checker
 
 
 def transformer(layers, H):
@@ -208,6 +209,42 @@ def test_relu_of_data_is_exact(model_of) -> None:
 
 
 # -- tolerances ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("slope", [Fraction(1, 2), Fraction(-1, 2), Fraction(3)])
+def test_a_line_of_a_label_is_a_gate(slope: Fraction, tmp_path: Path) -> None:
+    """(1 + y)/2 is 0 or 1, and other lines of a label are gated as exactly as the label itself."""
+
+    @hw.program
+    def routed(X: hw.Matrix["n", "d"], v: hw.Vector["n"], w: hw.Vector["n"], y: hw.Vector["n"]):
+        hw.bounded(X, within=(-3, 3))
+        hw.signs(y)
+        on = hw.ones("n") / 2 + slope * y
+        return {"rows": hw.diag(on) @ X, "left": on * v, "right": w * on}
+
+    model = hw.compile(routed, dims={"n": 4, "d": 3})
+    assert model.artifact.lowered.approximations == ()
+    assert set(model.artifact.lowered.errors.values()) == {0.0}
+    tables = [node.attr for node in model.artifact.graph.nodes if node.op == "units"]
+    # (1 − y)/2, and lines that are not 0 or 1, take a multiple of what is gated besides
+    assert [len(table.units) for table in tables] == 3 * [2 if slope == Fraction(1, 2) else 4]
+    rng = np.random.default_rng(0)
+    inputs = {"X": rng.uniform(-3, 3, (4, 3)), "v": rng.uniform(-1, 1, 4), "w": np.ones(4), "y": np.array([1.0, -1, -1, 1])}
+    got, meant = model(**inputs), model.reference(**inputs)
+    for name in meant:
+        assert np.abs(got[name] - meant[name]).max() <= 1e-14
+    assert hw.verify(model).all_proved
+    fits = [detail for claim, _, detail in checker.check(hw.save(model, tmp_path / "model")) if claim == "fit"]
+    assert len(fits) == 3 and all(verdict == "HOLDS" for _, verdict, _ in checker.check(tmp_path / "model"))
+
+
+def test_the_formula_of_a_fit_has_brackets() -> None:
+    @hw.program
+    def scaled(X: hw.Matrix["n", "d"], s: hw.Vector["n"]):
+        return hw.diag((hw.ones("n") + s) / 2) @ X
+
+    (fit,) = hw.compile(scaled, dims={"n": 3, "d": 2}).artifact.lowered.approximations
+    assert fit.text == "(ones + s)*X/2"  # a name in brackets, not ones + s*X/2
 
 
 def test_smaller_tolerances_are_met_and_cost_more_units() -> None:

@@ -353,7 +353,7 @@ def test_a_fit_that_a_sign_is_multiplied_into_says_so() -> None:
 OURS = {name for name in dir(hw) if name.endswith("Error")} | {"ApproximationError"}
 
 
-@pytest.mark.parametrize("package", ["compiler", "constructions", "runtime"])
+@pytest.mark.parametrize("package", ["compiler", "constructions", "proofs_check", "runtime"])
 def test_every_error_is_raised_with_a_fix(package: str) -> None:
     without = []
     for path in sorted((COMPILER.parent / package).rglob("*.py")):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from headwright.proofs_check.claims import coverage, find, statements
+from headwright import Refuted
+from headwright.proofs_check.claims import coverage, find, giannou_units, statements
 from headwright.runtime import ledger
 
 G, A, F, OWN = "Giannou et al. 2024", "Ahn et al. 2023", "Fu et al. 2023", "headwright"
@@ -102,3 +103,23 @@ def test_no_row_is_undecided_without_a_reason() -> None:
     undecided = [s for s in ledger.ledger() if s.verdict == "unknown"]
     assert [s.name for s in undecided] == [f"{F}, Remark B.6"]
     assert "a sketch" in undecided[0].check().reason
+
+
+@pytest.mark.parametrize(
+    ("number", "hypothesis"),
+    [
+        ("(57), (58)", "symmetric"),  # of A_l, in (9)
+        ("(22)", "absorbed"),  # of 1/n, in the text before it
+        ("(C.31)", "left to right"),  # of O = O
+        ("Theorems 5.1 and 5.2, κ_f", "may depend on the data"),  # of the weights
+    ],
+)
+def test_what_holds_under_the_papers_own_hypotheses_is_not_called_false(number: str, hypothesis: str) -> None:
+    (statement,) = find(number)
+    assert statement.verdict in ("holds", "holds with restriction")
+    assert hypothesis in f"{statement.printed} {statement.corrected}"
+
+
+@pytest.mark.parametrize("units", [1, 2, 8])
+def test_no_number_of_units_keeps_the_2_norm_for_every_number_of_tokens(units: int) -> None:
+    assert isinstance(giannou_units.refute_two_norm(units), Refuted)

@@ -336,6 +336,7 @@ def test_queries_are_predicted_in_the_same_layers() -> None:
         ({"mu": 1e-4}, "tol is 0.01: expected at most 0.005"),
         ({"mu": 0.02, "tol": 1e-3, "steps": 6, "k": 0}, "out of reach"),
         ({"tol": 1e-14}, "tol is 1e-14.*units"),
+        ({"tol": 1e-30}, "logistic_newton: tol is 1e-30: expected a size between"),
         ({"k": 1, "form": "vector"}, "k is 1 and form is 'vector'"),
         ({"form": "fast"}, "form is 'fast'"),
         ({"steps": 0}, "steps is 0"),

@@ -130,3 +130,10 @@ def test_every_function_of_theory_is_described_on_its_page() -> None:
     page = (Path(hw.__file__).parent / "docs" / "reference" / "theory.md").read_text(encoding="utf-8")
     for name in theory.__all__:
         assert f"`{name}" in page, name
+
+
+@pytest.mark.parametrize("what", sorted(NUMBERS))
+def test_a_refusal_says_what_to_pass(what: str) -> None:
+    with pytest.raises(CompileError) as caught:
+        NUMBERS[what][0](math.nan)
+    assert caught.value.fix and what.split()[-1] in caught.value.fix
