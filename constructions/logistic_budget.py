@@ -17,8 +17,9 @@ from typing import Any
 
 from ..compiler.errors import CompileError
 from ..proofs_check.newton_budget import InversePolynomial, corrected
+from ..proofs_check.newton_cells import State
 from ..proofs_check.newton_steps import StepForm, after, best_factor, form_error
-from ..proofs_check.newton_theory import State, admissible_error, closed_error, steps_needed, trajectory
+from ..proofs_check.newton_theory import admissible_error, closed_error, steps_needed, trajectory
 from .solve_factors import Factors, cubic, factored
 
 
