@@ -70,7 +70,7 @@ def prove(
     """
     prover = _Prover(f, intervals() if precision is None else intervals(precision))
     seen = estimate(f, lo, hi, knots, values)
-    target = min(1.001 * seen, goal) if seen < goal else 1.001 * seen
+    target = min(1.001 * seen, goal) if seen * (1 - 1e-9) < goal else 1.001 * seen  # `seen` is rounded
     prover.look_ahead(knots, values)
     bound, how = Fraction(0), []
     pieces: list[tuple[Fraction | None, Fraction | None, Fraction, Fraction, Fraction]] = []
