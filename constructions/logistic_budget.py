@@ -112,6 +112,12 @@ def plan_steps(
             rule="corrections are for steps that compute η from λ²; a vector step is a polynomial of degree 3 at most",
             fix="leave out k, or form",
         )
+    if k is not None and k > _MOST_CORRECTIONS:
+        raise CompileError(
+            f"{name}: k is {k}: expected at most {_MOST_CORRECTIONS}",
+            rule="each correction takes 4 layers and multiplies the residual of H⁻¹ once more; more than a few are lost in rounding",
+            fix="leave out k, which takes as few as tol needs",
+        )
     count = steps if steps is not None else steps_needed(m, eps, x0_norm, distance=eps * Fraction(21, 20))
     if count is None:
         raise CompileError(f"{name}: no number of steps is proved to come near the minimiser", fix="ask for a smaller tol")
@@ -268,6 +274,9 @@ def _accuracies(
         alone,
     )
 
+
+#: No direction is corrected more often.
+_MOST_CORRECTIONS = 16
 
 #: No layer is made wider.
 _MOST_UNITS = 100_000
