@@ -115,7 +115,7 @@ def plan_steps(
     if k is not None and k > _MOST_CORRECTIONS:
         raise CompileError(
             f"{name}: k is {k}: expected at most {_MOST_CORRECTIONS}",
-            rule="each correction takes 4 layers and multiplies the residual of H⁻¹ once more; more than a few are lost in rounding",
+            rule="each correction takes 4 layers and multiplies the residual of H⁻¹ once more, until rounding is left",
             fix="leave out k, which takes as few as tol needs",
         )
     count = steps if steps is not None else steps_needed(m, eps, x0_norm, distance=eps * Fraction(21, 20))
