@@ -186,8 +186,9 @@ def _newton(values: Mapping[str, Any]) -> Variant:
     plan = plan_steps("logistic_newton", mu, d, tol, values["steps"], start, k, form)
     theory = NewtonTheory(plan.mu, d, tuple(step.form for step in plan.steps), plan.tol, plan.distance, start)
     cubic = any(step.layers == 2 and len(step.form.solve) == 4 for step in plan.steps)  # A S is stored as well
-    # queries and corrections take rows of their own, for which there is no formula
+    # queries and corrections take rows of their own, for which there is no formula; nor where n × n blocks are the smaller ones
     plain = values["m"] is None and not any(step.form.corrections for step in plan.steps)
+    plain = plain and (values["n"] > d or not cubic)
     rows = (_CLAIM.rows if cubic else "6*d + 8") if plain else None
     claim = replace(_CLAIM, depth=str(plan.layers), rows=rows, error=f"{float(tol):.3g} a step")
     without, predicting = (

@@ -18,8 +18,9 @@ from typing import Any
 from ..compiler.errors import CompileError
 from ..proofs_check.arguments import LARGE, number
 from ..proofs_check.newton_budget import InversePolynomial, corrected
+from ..proofs_check.newton_cells import State
 from ..proofs_check.newton_steps import StepForm, after, best_factor, form_error
-from ..proofs_check.newton_theory import State, admissible_error, closed_error, steps_needed, trajectory
+from ..proofs_check.newton_theory import admissible_error, closed_error, steps_needed, trajectory
 from .solve_factors import Factors, cubic, factored
 
 
@@ -111,6 +112,12 @@ def plan_steps(
             f"{name}: k is {k} and form is 'vector': expected one of them",
             rule="corrections are for steps that compute η from λ²; a vector step is a polynomial of degree 3 at most",
             fix="leave out k, or form",
+        )
+    if k is not None and k > _MOST_CORRECTIONS:
+        raise CompileError(
+            f"{name}: k is {k}: expected at most {_MOST_CORRECTIONS}",
+            rule="each correction takes 4 layers and multiplies the residual of H⁻¹ once more, until rounding is left",
+            fix="leave out k, which takes as few as tol needs",
         )
     count = steps if steps is not None else steps_needed(m, eps, x0_norm, distance=eps * Fraction(21, 20))
     if count is None:
@@ -268,6 +275,9 @@ def _accuracies(
         alone,
     )
 
+
+#: No direction is corrected more often.
+_MOST_CORRECTIONS = 16
 
 #: No layer is made wider.
 _MOST_UNITS = 100_000

@@ -210,7 +210,9 @@ def _proved(
     moving = [unit for unit in units if unit[0]]
     level = sum((w * max(Fraction(0), b) for a, b, w in units if not a), Fraction(0))
     values = [level + v for v in _values(moving, knots)]
-    bound, how = prove(function, lo, hi, knots, values, math.nextafter(float(stated), 0.0))
+    # the bound as it is stated, so that pieces are cut as they were for it; just below where floats do not hold it
+    goal = float(stated) if Fraction(float(stated)) <= stated else math.nextafter(float(stated), 0.0)
+    bound, how = prove(function, lo, hi, knots, values, goal)
     return bound, list(how)
 
 

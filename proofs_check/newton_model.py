@@ -13,10 +13,11 @@ from ..compiler.artifact import Artifact
 from ..compiler.errors import CompileError
 from .certificate import Claim, Proved, Refuted, Unknown, Verdict
 from .newton_budget import Budget
+from .newton_cells import State
 from .newton_claims import lemma_claim, up
 from .newton_program import check_program
 from .newton_steps import StepForm, after, form_error
-from .newton_theory import State, trajectory
+from .newton_theory import trajectory
 
 #: What a step approximates ("sigma", "entry", "eta") → the fit of it.
 Fits = Mapping[str, Any]

@@ -31,8 +31,8 @@ from .newton_budget import (
     gram_error,
     step_error,
 )
+from .newton_cells import State
 from .newton_lemmas import Damped, StepError
-from .newton_theory import State
 from .outward import IV, above, ball, plus
 
 

@@ -27,6 +27,7 @@ from .newton_budget import (
     weight_error,
     weighted_error,
 )
+from .newton_cells import State
 from .newton_lemmas import StepError
 from .newton_schulz import (
     condition_perturbation,
@@ -38,7 +39,6 @@ from .newton_schulz import (
     step_size_tolerance,
 )
 from .newton_theory import (
-    State,
     admissible_error,
     closed_error,
     distance_bound,

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import product
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import torch
@@ -13,81 +12,36 @@ from ..compiler.artifact import Artifact
 from ..compiler.errors import AssumptionError, DivergenceError, InputError
 from ..compiler.graph import Fact, Graph, evaluate
 from ..compiler.ops import FLOAT64
-from ..compiler.units import Units
 from .inputs import Prepared
 from .structured import Structured
 
 
 def check_facts(graph: Graph, prepared: Prepared) -> None:
-    """Raises AssumptionError, naming the stating line, when the data break `hw.symmetric` or `hw.spectrum`."""
-    if not graph.facts:
+    """Raises AssumptionError, naming the stating line, when the data break `hw.symmetric`, `hw.spectrum` or `hw.bounded`."""
+    slack = 64 * torch.finfo(prepared.dtype).eps
+    largest = max((float(t.detach().abs().max()) for t in prepared.tensors.values() if t.numel()), default=1.0)
+    rounding = 64 * float(np.finfo(float).eps) * min(1.0, largest)  # of values that are computed, in float64
+    for values in values_of(graph, prepared, list({fact.node for fact in graph.facts})):
+        for fact in graph.facts:
+            _check_fact(graph, fact, values[fact.node], slack, rounding)
+
+
+def values_of(graph: Graph, prepared: Prepared, nodes: list[int]) -> Iterator[Mapping[int, np.ndarray]]:
+    """What these nodes are in float64 on each of the batch's data."""
+    if not nodes:
         return
     arrays = {
         name: t.detach().cpu().numpy().astype(np.float64).reshape(-1, *t.shape[-2:])
         for name, t in ((n, t.expand(*prepared.batch, *t.shape[-2:])) for n, t in prepared.tensors.items())
     }
-    slack = 64 * torch.finfo(prepared.dtype).eps
-    nodes = list({fact.node for fact in graph.facts})
     for index in range(int(np.prod(prepared.batch))):
-        values = evaluate(graph, {name: array[index] for name, array in arrays.items()}, FLOAT64, nodes)
-        for fact in graph.facts:
-            _check_fact(graph, fact, values[fact.node], slack)
+        yield evaluate(graph, {name: array[index] for name, array in arrays.items()}, FLOAT64, nodes)
 
 
-def below_floor(graph: Graph, dtype: torch.dtype) -> str | None:
-    """What to warn of before a run in a format in which rounding leaves a larger residual than the program states; or None.
-
-    In float64 the program itself warned when it was traced.
-    """
-    if dtype == torch.float64:
-        return None
-    for claim in graph.residuals:
-        factor, power = claim.floor or _FLOORS.get(claim.known, (0.0, 0.0))
-        kappa = float(claim.upper / claim.lower) if claim.lower else float("inf")
-        left = factor * torch.finfo(dtype).eps * (kappa**power if power else 1.0)
-        if left > claim.tol:
-            name, tol = str(dtype).removeprefix("torch."), float(claim.tol)
-            return (
-                f"{graph.name}: tol = {tol:.1e} is below what {name} reaches at κ = {kappa:.1e}, about {left:.1e}: "
-                f"the proved bound holds in exact arithmetic, this run will not reach it; fix: run in float64"
-            )
-    return None
-
-
-def coarser_than_fits(artifact: Artifact, dtype: torch.dtype) -> str | None:
-    """What to warn of before a run in a format that cannot hold the tolerance of a fit: rounding its terms once is more."""
-    for fit in artifact.lowered.approximations if artifact.lowered is not None else ():
-        ends = [[float(end) for end in pair if end is not None] for pair in fit.domain]
-        units = artifact.graph.nodes[fit.node].attr
-        if not (fit.bound and units.units and all(len(pair) == 2 for pair in ends)):
-            continue
-        if len(ends) != len(units.units[0].coefficients):  # gated: the sign is the second argument
-            ends.append([-1.0, 1.0])
-        rounding = torch.finfo(dtype).eps / 2 * _size_of_terms(units, ends)
-        if rounding > fit.bound:
-            name, bound = str(dtype).removeprefix("torch."), float(fit.bound)
-            return (
-                f"{artifact.graph.name}: the units of {fit.text} are within {bound:.1e} of it in exact arithmetic, "
-                f"and {name} rounds them by up to {rounding:.1e}; fix: run in float64, or compile for a larger tol"
-            )
-    return None
-
-
-def _size_of_terms(units: Units, ends: Sequence[Sequence[float]]) -> float:
-    """The largest Σ |weight| relu(…) at a corner of the domain."""
-    c = np.array([[float(x) for x in u.coefficients] for u in units.units])
-    bias, weight = (np.array([float(getattr(u, name)) for u in units.units]) for name in ("bias", "weight"))
-    return max(float(np.abs(weight) @ np.maximum(c @ np.array(corner) + bias, 0)) for corner in product(*ends))
-
-
-#: (c, p) of the rounding floor c · eps · κ^p of statements without one of their own: layers that act on A, or on S.
-_FLOORS = {"factor": (8.0, 0.5), "matrix": (8.0, 1.0)}
-
-
-def _check_fact(graph: Graph, fact: Fact, value: np.ndarray, slack: float) -> None:
+def _check_fact(graph: Graph, fact: Fact, value: np.ndarray, slack: float, rounding: float) -> None:
     name = graph.describe(fact.node)
     if fact.kind in ("within", "rows", "norm", "signs"):
-        _check_bounds(graph, fact, value, slack)
+        _check_bounds(graph, fact, value, slack, rounding)
         return
     scale = float(np.abs(value).max(initial=0.0))
     asymmetry = float(np.abs(value - value.T).max(initial=0.0))
@@ -118,10 +72,12 @@ def _check_fact(graph: Graph, fact: Fact, value: np.ndarray, slack: float) -> No
         )
 
 
-def _check_bounds(graph: Graph, fact: Fact, value: np.ndarray, slack: float) -> None:
+def _check_bounds(graph: Graph, fact: Fact, value: np.ndarray, slack: float, rounding: float) -> None:
     assert fact.bounds is not None
     lo, hi = fact.bounds
-    allowed = slack * max(abs(lo), abs(hi), 1.0)
+    allowed = slack * max(abs(lo), abs(hi))
+    given = graph.nodes[fact.node].op == "input"  # has only its own rounding
+    below, allowed = (slack * abs(lo), allowed) if given else (max(allowed, rounding),) * 2
     if fact.kind == "signs":
         wrong, expected = np.abs(np.abs(value) - 1) > allowed, "−1 or 1"
     elif fact.kind == "rows":
@@ -131,7 +87,7 @@ def _check_bounds(graph: Graph, fact: Fact, value: np.ndarray, slack: float) -> 
         value = np.sqrt((value**2).sum(keepdims=True))
         wrong, expected = value > hi + allowed, f"a norm of at most {hi:.6g}"
     else:
-        wrong, expected = (value < lo - allowed) | (value > hi + allowed), f"entries within [{lo:.6g}, {hi:.6g}]"
+        wrong, expected = (value < lo - below) | (value > hi + allowed), f"entries within [{lo:.6g}, {hi:.6g}]"
     if wrong.any():
         index = tuple(int(i) for i in np.argwhere(wrong)[0])
         worst = float(value[wrong][np.argmax(np.abs(value[wrong]))])

@@ -23,9 +23,10 @@ from ..compiler.layout import Labels, Placed
 from ..compiler.ops import EXACT, FLOAT64
 from ..compiler.weights import FeedForwardWeights
 from ..proofs_check import exact
-from .checks import below_floor, check_facts, coarser_than_fits, divergence
+from .checks import check_facts, divergence
 from .inputs import Prepared, check_names, prepare
 from .model import Attention, FeedForward, Head, Layer, Transformer
+from .precision import below_floor, coarser_than_fits, lost_in_rounding, too_far_out
 from .structured import Structured
 from .views import LayerView, views
 
@@ -242,13 +243,15 @@ class Compiled:
         check = check and not torch.compiler.is_compiling()
         if check:
             check_facts(self.artifact.program, prepared)
-            self._warn_once(prepared.dtype)
+            first = self._warn_first(prepared)
             if self.artifact.lowered is not None and self.artifact.lowered.inside:
                 check_facts(replace(self.artifact.graph, facts=self.artifact.lowered.inside), prepared)
         H = self._encode(prepared)
         outputs = self._decode_dense(H) if dense else self._decode_structured(H)
         if check:
             self._report(prepared, H, outputs)
+            if first and prepared.dtype != torch.float64:
+                self._compare(prepared, outputs)
         return self._deliver(outputs, prepared.numpy)
 
     def encode(self, **inputs: Any) -> Any:
@@ -356,13 +359,24 @@ class Compiled:
         final = {n: (t.detach().cpu().numpy()[()] if numpy else t) for n, t in outputs.items()}
         return final["output"] if self.artifact.graph.single_output else final
 
-    def _warn_once(self, dtype: torch.dtype) -> None:
-        """PrecisionWarning when rounding in this format is above a stated tolerance: once for a model and a format."""
-        if dtype not in self._warned:
-            self._warned.add(dtype)
-            for text in (below_floor(self.artifact.graph, dtype), coarser_than_fits(self.artifact, dtype)):
-                if text is not None:
-                    warnings.warn(text, PrecisionWarning, stacklevel=4)
+    def _warn_first(self, prepared: Prepared) -> bool:
+        """PrecisionWarning when rounding in this format is above a tolerance. Whether it is the first run, and all was well."""
+        said, first = [too_far_out(self.artifact, prepared)], prepared.dtype not in self._warned
+        if first:
+            self._warned.add(prepared.dtype)
+            said += [below_floor(self.artifact.graph, prepared.dtype), coarser_than_fits(self.artifact, prepared.dtype)]
+        for text in filter(None, said):
+            warnings.warn(text, PrecisionWarning, stacklevel=4)
+        return first and not any(said)
+
+    def _compare(self, prepared: Prepared, outputs: Mapping[str, Tensor]) -> None:
+        """PrecisionWarning when rounding moves an output by more than what is proved of it."""
+        with torch.no_grad():
+            fine = self._decode_structured(self._encode(prepared.in_float64))
+        certified = None if self.theory is None else self.theory.distance
+        text = lost_in_rounding(self.artifact, outputs, fine, certified)
+        if text:
+            warnings.warn(text, PrecisionWarning, stacklevel=4)
 
     def _report(self, prepared: Prepared, H: Tensor, outputs: Mapping[str, Tensor]) -> None:
         """Raises DivergenceError when an output overflowed; warns when a repeated layer made it useless."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,12 @@ class Prepared:
     numpy: bool
     dtype: torch.dtype
     device: torch.device
+
+    @property
+    def in_float64(self) -> Prepared:
+        """The same numbers in float64, without gradients."""
+        wide = {name: tensor.detach().to(torch.float64) for name, tensor in self.tensors.items()}
+        return replace(self, tensors=wide, dtype=torch.float64)
 
 
 def prepare(graph: Graph, inputs: Mapping[str, Any]) -> Prepared:

@@ -27,6 +27,9 @@ class Undefined(ArithmeticError):
 #: exp of more than this is far beyond every float.
 _LARGEST = 2**80
 
+#: No rational of more binary digits is written out.
+_LONGEST = 2**20
+
 
 class Floats:
     """float64 arrays. Undefined values are nan or inf, as numpy has them."""
@@ -169,10 +172,12 @@ def intervals(precision: int = PRECISION) -> Intervals:
 
 
 def fraction(x: Any) -> Fraction:
-    """The exact rational of one end of an interval (or of an mpf)."""
+    """The exact rational of one end of an interval (or of an mpf). OverflowError: it is infinite, or far beyond floats."""
     sign, man, exp, _ = x._mpf_ if hasattr(x, "_mpf_") else x._mpi_[0]
     if not man and exp:
         raise OverflowError("not finite")
+    if man and abs(exp) > _LONGEST:
+        raise OverflowError("a rational with millions of digits")
     value = Fraction(int(man)) * Fraction(2**exp if exp >= 0 else Fraction(1, 2**-exp))
     return -value if sign else value
 

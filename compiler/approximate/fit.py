@@ -174,9 +174,9 @@ class Search:
         n = pieces or 1
         if tol is not None:
             n = max(1, math.isqrt(math.floor(abs(curve) * width**2 / (share * tol))))
-            if n > MOST_PIECES:
-                raise NotProved(float(self.lo), "tens of thousands of pieces would be needed")
         while True:
+            if tol is not None and n > MOST_PIECES:
+                raise NotProved(float(self.lo), "tens of thousands of pieces would be needed")
             inner = (self.lo + width * k / n for k in range(1, n))
             knots = (self.lo, *(Fraction(float(t)) for t in inner), self.hi)
             move = 0 if self.interpolating else -curve * (width / n) ** 2 / 8
@@ -184,7 +184,10 @@ class Search:
             found = self.proved(knots, values)
             if tol is None or found.bound <= tol:
                 return found
-            n += 1
+            if 4 * abs(curve) * (width / n) ** 2 < share * tol:  # more pieces do not help: what is left is rounding
+                best = f"the best proved bound is {float(found.bound):.3g}"
+                raise NotProved(float(self.lo), f"tol = {float(tol):.3g} is out of reach: {best}")
+            n += max(1, n // 64)
 
     def _kept(self, x: Fraction) -> Fraction:
         """f(x), exactly where it is rational, else the nearest double."""

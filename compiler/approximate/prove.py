@@ -24,6 +24,7 @@ from .taylor import Series
 
 CONVEX, CONCAVE, BALL, EXACT = "convex", "concave", "ball arithmetic", "exact"
 _DEEPEST = 200
+_NOTHING, _BEYOND = Fraction(1, 2**2000), 2**2000
 
 
 class Enclosable(Protocol):
@@ -69,7 +70,7 @@ def prove(
     """
     prover = _Prover(f, intervals() if precision is None else intervals(precision))
     seen = estimate(f, lo, hi, knots, values)
-    target = min(1.001 * seen, goal) if seen < goal else 1.001 * seen
+    target = min(1.001 * seen, goal) if seen * (1 - 1e-9) < goal else 1.001 * seen  # `seen` is rounded
     prover.look_ahead(knots, values)
     bound, how = Fraction(0), []
     pieces: list[tuple[Fraction | None, Fraction | None, Fraction, Fraction, Fraction]] = []
@@ -197,9 +198,10 @@ class _Prover:
         tangent = gap + (at[1] - slope) * (self.over.hull(a, b) - self.over.number(c))
         inner = -tangent.a if convex else tangent.b
         size = self.over.context.mpf(max(outer, inner))
-        if not self._finite(size):
+        found = self._upper(size)
+        if found is None:
             raise Undefined("f or f′ is not finite at a point of the domain")
-        return max(Fraction(0), fraction(size.b))
+        return max(Fraction(0), found)
 
     def _gap(self, x: Fraction, line: _Piece, slope: Any) -> Any:
         if x not in self._points:
@@ -240,8 +242,15 @@ class _Prover:
 
     def _size(self, x: Any) -> Fraction | None:
         """sup |x|, None if it is infinite."""
-        top = abs(x).b
-        return fraction(top) if self._finite(top) else None
+        return self._upper(abs(x))
+
+    def _upper(self, x: Any) -> Fraction | None:
+        """A rational that is no smaller than any point of x, None if there is none or it is beyond every float."""
+        if not self._finite(x):
+            return None
+        if abs(x).b < self.over.number(_NOTHING):  # a rational of a reasonable length
+            return _NOTHING
+        return None if x.b > _BEYOND else fraction(x.b)
 
     def _finite(self, x: Any) -> bool:
         return bool(x.a > -self.over.context.inf and x.b < self.over.context.inf)

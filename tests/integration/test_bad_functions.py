@@ -71,6 +71,7 @@ FUNCTIONS: dict[str, tuple[Any, list[str]]] = {
     "infinity": (lambda z: float("inf"), ["<lambda>", "it is inf"]),
     "0 · ∞ at an end": (lambda z: (z + 1) ** (z + 1), ["no finite number in floating point", "near z = -1"]),
     "an overflow": (lambda z: sympy.exp(1000 * z), ["no finite number in floating point", "overflow"]),
+    "a needle": (lambda z: sympy.exp(-((z - Fraction(1, 7)) ** 2) * 10**16), ["cannot be enclosed tightly", "z = 0.142857"]),
 }
 
 
@@ -283,6 +284,10 @@ def test_functions_take_numbers_outside_programs(value: Any) -> None:
             call(value)
         assert caught.value.fix and caught.value.where.file == __file__
     assert hw.relu([1, -2]).tolist() == [1, 0]
+
+
+def test_a_line_of_numbers_that_floats_round_is_refused_for_less_than_their_rounding() -> None:
+    refused(applied(lambda z: sympy.pi * z, tol=1e-18), "tol = 1e-18 is out of reach", "the best proved bound is")
 
 
 def test_a_power_that_is_too_steep_for_doubles_is_refused_soon() -> None:

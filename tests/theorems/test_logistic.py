@@ -457,3 +457,9 @@ def test_a_small_ridge_takes_the_general_route() -> None:
     for kind in KINDS:
         A, y = data(kind, 9, 2, seed=1)
         assert np.linalg.norm(model(A=A, y=y)["w"] - damped_step(A, y, 0.02, np.zeros(2))) <= 1e-3
+
+
+def test_more_corrections_than_are_of_use_are_refused_at_once() -> None:
+    with pytest.raises(hw.CompileError, match="k is 100: expected at most 16") as caught:
+        hw.constructions.get("logistic_newton").compile(n=2, d=1, mu=0.5, k=100, steps=1)
+    assert "leave out k" in caught.value.fix

@@ -31,6 +31,7 @@ from headwright.proofs_check.newton_budget import (
     weight_error,
     weighted_error,
 )
+from headwright.proofs_check.newton_cells import Cells
 from headwright.proofs_check.newton_claims import check_distance, farthest, theory_claims
 from headwright.proofs_check.newton_lemmas import Damped, StepError
 from headwright.proofs_check.newton_paper import CORRECTED, PRINTED
@@ -318,6 +319,36 @@ def test_no_fewer_steps_would_do_but_for_one_at_a_tenth(mu, more, goal) -> None:
         x, needed = problem.damped(x), needed + 1
     told = theory.steps_needed(mu, 0, distance=goal)
     assert needed <= told <= needed + more
+
+
+@pytest.mark.parametrize("x0_norm", [0, 1])
+def test_steps_that_are_counted_at_once_are_certified_and_hardly_more_than_the_least(x0_norm) -> None:
+    mu, goal = 4e-4, 1e-6
+    told = theory.steps_needed(mu, 0, x0_norm, distance=goal)
+    least = next(t for t, state in enumerate(theory.trajectory(mu, 0, told, x0_norm)) if state.distance <= goal)
+    assert 200 < least <= told <= 1.01 * least + 1  # the last state of the trajectory is within the goal
+
+
+@pytest.mark.parametrize("mu", [1e-5, 1e-6, 1e-8])
+def test_a_small_ridge_takes_a_ninth_of_its_inverse_and_no_long_run(mu) -> None:
+    told = theory.steps_needed(mu, 0, distance=1e-3)
+    assert 0.112 < told * mu < 0.114
+    assert len(theory._checked(mu, 0, 0, 0).states) <= 151
+    assert theory.steps_needed(mu, theory.closed_error(mu)) * mu < 0.12
+
+
+def test_no_count_is_given_where_errors_may_undo_the_decrease() -> None:
+    cells = Cells(Damped(Fraction(1, 10), StepError(Fraction(1))), theory._checked(0.1, 0, 0, 0)[0])
+    assert (cells.decrease <= 0).any() and cells.descent(1e-9) is None
+    exact = Cells(Damped(Fraction(1, 10), StepError(Fraction(0))), theory._checked(0.1, 0, 0, 0)[0])
+    assert exact.descent(exact.largest / 2) <= exact.descent(exact.largest / 4) < 30
+    for target in (0.3, 0.1, 0.03):
+        told, steps = exact.descent(target), 0
+        moving = Cells(Damped(Fraction(1, 10), StepError(Fraction(0))), theory._checked(0.1, 0, 0, 0)[0])
+        while moving.largest > target:
+            moving.step()
+            steps += 1
+        assert steps <= told
 
 
 @pytest.mark.parametrize("mu", [0.1, 0.5, 1.0])

@@ -30,6 +30,11 @@ from headwright.compiler.approximate.enclosure import FLOATS, fraction, interval
 from headwright.compiler.approximate.integral import Integral
 from headwright.compiler.approximate.scalar_function import Z
 from headwright.compiler.errors import CompileError
+from headwright.compiler.fits import fit_function
+from headwright.compiler.lowered import Approximation
+from headwright.compiler.ranges import of_size, size
+from headwright.proofs_check.approximations import check_approximation
+from headwright.proofs_check.certificate import Proved
 from headwright.proofs_check.relu_table import Case, cases
 
 SIGMOID = named("sigmoid")
@@ -383,3 +388,17 @@ def test_intervals_do_not_change_the_precision_of_others() -> None:
     intervals().exact(Fraction(1, 3))
     fit(SIGMOID, -1, 1, tol=1e-2)
     assert (mpmath.iv.prec, mpmath.mp.prec) == before
+
+
+@pytest.mark.parametrize("tol", [0.00022533809104412035, 1e-3, 1e-2])
+def test_a_bound_is_proved_again_as_it_was_found(tol: float) -> None:
+    """Pieces of this fit are enclosed by halving them; a goal that is only slightly smaller would halve others."""
+    function = ScalarFunction("weight", 1 / (1 + sympy.sqrt(sympy.tanh(Z) ** 2 + sympy.Rational(0.1))))
+    everywhere = of_size(size((1, 1)))
+    found = fit_function(function, None, everywhere, everywhere, Fraction(tol), "v", None)
+    assert 0 < found.bound <= Fraction(tol)
+    units = len(found.units.units)
+    claim = Approximation(0, 0, "function", found.text, found.expression, (found.domain,), found.bound, units, found.how)
+    assert isinstance(check_approximation(found.units, claim), Proved)
+    less = dataclasses.replace(claim, bound=found.bound * Fraction(999, 1000))
+    assert not isinstance(check_approximation(found.units, less), Proved)
