@@ -201,8 +201,8 @@ def _proved(
     corners = sorted({-bias / slope for slope, bias, _ in units if slope})
     inside = [t for t in corners if (lo is None or t > lo) and (hi is None or t < hi)]
     knots = [*([lo] if lo is not None else []), *inside, *([hi] if hi is not None else [])]
-    if not knots:
-        raise NotProved(0.0, "the units have no corner on an unbounded domain")
+    if not knots:  # a constant, on all of the line
+        knots = [Fraction(0)]
     for end, toward in ((lo, -1), (hi, 1)):
         far = sum((w * a for a, _, w in units if a * toward > 0), Fraction(0))
         if end is None and far:

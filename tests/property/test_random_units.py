@@ -6,6 +6,7 @@ import os
 from fractions import Fraction
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -52,6 +53,18 @@ def test_random_programs_are_proved_and_within_the_certified_error(case: hws.Cas
         # the reference is in float64: its own roundings are far below 1e-12 at these sizes
         far = np.abs(exact[output.name].astype(float) - want[output.name]).max()
         assert far <= bound[output.name] + 1e-12, f"{case.source}\n{output.name}: {far} > {bound[output.name]}"
+
+
+@pytest.mark.parametrize("tol", [0.2, 0.06, 0.05])
+def test_a_constant_that_stands_for_a_function_on_the_whole_line_is_proved(tol: float) -> None:
+    @hw.program
+    def flat(A: hw.Matrix["n", "d"]):
+        return hw.sigmoid(hw.sigmoid(A * A))
+
+    model = hw.compile(flat, dims={"n": 2, "d": 1}, tol=tol)
+    assert hw.verify(model).all_proved
+    A = np.array([[0.0], [1e3]])  # both ends of the range, σ(½) and σ(1)
+    assert np.abs(model(A=A) - flat.reference(A=A)).max() <= max(certified(model).values()) <= tol
 
 
 @settings(max_examples=EXAMPLES)
