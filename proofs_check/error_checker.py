@@ -389,7 +389,7 @@ def claims(checker: Any, model: Any) -> Iterator[tuple[str, str, Callable[[], st
     """(name, statement, what decides it)."""
     claim = model.program["errors"]
     plain = [str(k) for k, node in enumerate(model.nodes) if node["op"] == "units" and not node.get("fit")]
-    names = [node.get("name") or f"node {k}" for k, node in enumerate(model.nodes)]
+    names = [node["name"] if node["op"] == "input" else f"node {k}" for k, node in enumerate(model.nodes)]
     given = [KINDS[g["kind"]].format(name=names[g["node"]], **g) for g in claim["given"]]
     given += [f"{node['name']} symmetric" for node in model.nodes if node.get("symmetric")]
     errors = {name: f"{bound} (about {show(checker.number(bound))})" for name, bound in claim["outputs"].items()}

@@ -36,7 +36,7 @@ from .compiled import Compiled
 from .normal_form import CERTIFICATE, EXACT, PROGRAM, WEIGHTS, checked_files, dump
 
 FORMAT = "headwright model"
-VERSION = 3
+VERSION = 4
 MODEL, README, MANIFEST = "model.json", "README.txt", "manifest.json"
 CHECKED = (PROGRAM, EXACT, WEIGHTS, CERTIFICATE)
 _OURS = "pass a folder made by `headwright compile`"
