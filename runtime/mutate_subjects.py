@@ -13,8 +13,9 @@ from typing import Any
 from .. import constructions
 from ..compiler.architecture import GATED, MASKED, RELU_ATTENTION, SQUARED
 from ..compiler.errors import CompileError
-from ..compiler.functions import relu
+from ..compiler.functions import exp, relu, sigmoid, tanh
 from ..compiler.program import Matrix, Vector, diag, eye, ones, program
+from ..compiler.statements import bounded, signs
 from .api import compile as compile_program
 from .compiled import Compiled
 from .subjects import all_subjects, describe
@@ -43,6 +44,24 @@ def network(A: Matrix["n", "d"], w: Vector["d"]):
     """Two ReLU layers with biases, and products between them."""
     z = relu(A @ w - ones("n") / 2)
     return {"z": z, "x": relu(A.T @ z + w) - w}
+
+
+@program
+def curvature(A: Matrix["n", "d"], x: Vector["d"]):
+    """The Hessian of a logistic loss: units that stand for a function times a value."""
+    bounded(A, rows=1.0)
+    bounded(x, within=(-1, 1))
+    p = sigmoid(A @ x)
+    return A.T @ diag(p * (1 - p)) @ A
+
+
+@program
+def chained(A: Matrix["n", "d"], x: Vector["d"], y: Vector["n"]):
+    """A function times a sign, a function of that, and a product of two values that are both approximate."""
+    bounded(A, rows=1.0)
+    bounded(x, within=(-1, 1))
+    g = A.T @ (sigmoid(A @ x) * signs(y)) / 3
+    return {"g": g, "outer": exp(g) * tanh(x)}
 
 
 @dataclass(frozen=True)
@@ -78,9 +97,16 @@ def _constructions() -> list[Subject]:
 def _programs() -> list[Subject]:
     dims = {"n": 3, "d": 2}
     chosen = [(products, GATED), (products, SQUARED), (network, MASKED), (sums, RELU_ATTENTION)]
+    approximate = {"dims": dims, "tol": Fraction(1, 20)}
     return [
-        Subject(f"{code.fn.__name__} on {arch.name} (n=3 d=2)", partial(compile_program, code, dims=dims, arch=arch))
-        for code, arch in chosen
+        *(
+            Subject(f"{code.fn.__name__} on {arch.name} (n=3 d=2)", partial(compile_program, code, dims=dims, arch=arch))
+            for code, arch in chosen
+        ),
+        *(
+            Subject(f"{code.fn.__name__} (n=3 d=2 tol=1/20)", partial(compile_program, code, **approximate))
+            for code in (curvature, chained)
+        ),
     ]
 
 

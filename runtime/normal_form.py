@@ -47,8 +47,6 @@ _FAR = 2**20
 
 def checked_files(model: Compiled) -> dict[str, bytes]:
     """The four files, by name."""
-    from ..proofs_check import checker  # not at the top: `python -m headwright.proofs_check.checker` is to load it first
-
     artifact = model.artifact
     matrices = dict(_matrices(artifact))
     program, beyond = _program(model)
@@ -57,8 +55,14 @@ def checked_files(model: Compiled) -> dict[str, bytes]:
         EXACT: dump({name: _sparse(matrix) for name, matrix in matrices.items()}),
         WEIGHTS: _safetensors(matrices),
     }
-    claims = [{"name": name, "statement": text} for name, text, _ in checker.claims(checker.Model(files), files)]
-    return {**files, CERTIFICATE: dump({"subject": artifact.graph.name, "claims": claims, "beyond": beyond})}
+    return {**files, CERTIFICATE: dump({"subject": artifact.graph.name, "claims": stated_claims(files), "beyond": beyond})}
+
+
+def stated_claims(files: dict[str, bytes]) -> list[dict[str, str]]:
+    """What the certificate has to say of the other files."""
+    from ..proofs_check import checker  # not at the top: `python -m headwright.proofs_check.checker` is to load it first
+
+    return [{"name": name, "statement": text} for name, text, _ in checker.claims(checker.Model(files), files)]
 
 
 def dump(data: Any) -> bytes:
