@@ -80,7 +80,7 @@ def _bounds(claim: Mapping[str, Any]) -> Iterator[_Change]:
             yield BOUND, f"{name} within half of that", put(name, times(bound, Fraction(1, 2)))
             yield BOUND, f"{name} exact", put(name, "0")
         yield LOOSER, f"{name} within twice that", put(name, times(bound, Fraction(2)) if Fraction(bound) else "1")
-        yield BOUND, f"{name} not stated", lambda p, name=name: p["errors"]["outputs"].pop(name)
+        yield BOUND, f"{name} not stated", _without("errors", "outputs", name)
         other = names[names.index(name) - 1]
         yield BOUND, f"{name} within the error of {other}", put(name, times(claim["outputs"][other], _SMALLER))
 
@@ -107,8 +107,8 @@ def _lines(claim: Mapping[str, Any]) -> Iterator[_Change]:
         for rule in error_checker.RULES:
             if rule != line["rule"]:
                 yield RULE, f"line {k}: {rule} instead of {line['rule']}", _rule(k, rule)
-        yield LINE, f"line {k} missing", lambda p, k=k: p["errors"]["lines"].pop(k)
-        yield LINE, f"line {k} twice", lambda p, k=k: p["errors"]["lines"].insert(k, p["errors"]["lines"][k])
+        yield LINE, f"line {k} missing", _without("errors", "lines", k)
+        yield LINE, f"line {k} twice", _twice(k)
         if k:
             yield LINE, f"lines {k - 1} and {k} exchanged", _exchanged(k)
 
@@ -116,6 +116,25 @@ def _lines(claim: Mapping[str, Any]) -> Iterator[_Change]:
 def _figure(k: int, what: str, i: int, text: str) -> Callable[[Any], None]:
     def change(program: Any) -> None:
         program["errors"]["lines"][k][what][i] = text
+
+    return change
+
+
+def _without(*path: Any) -> Callable[[Any], None]:
+    """Drops the last of the path."""
+
+    def change(program: Any) -> None:
+        for key in path[:-1]:
+            program = program[key]
+        program.pop(path[-1])
+
+    return change
+
+
+def _twice(k: int) -> Callable[[Any], None]:
+    def change(program: Any) -> None:
+        lines = program["errors"]["lines"]
+        lines.insert(k, lines[k])
 
     return change
 
@@ -166,7 +185,7 @@ def _hypotheses(program: Mapping[str, Any], claim: Mapping[str, Any]) -> Iterato
     """What is stated of the data: wider, of another kind, of another node, or not stated; some with the lines that follow from
     it, but errors of outputs as they were."""
 
-    def put(i: int, followed: bool = False, **changes: Any) -> Callable[[Any], None]:
+    def put(i: int, changes: Mapping[str, Any], followed: bool = False) -> Callable[[Any], None]:
         def change(changed: Any) -> None:
             changed["errors"]["given"][i].update(changes)
             if followed:
@@ -191,16 +210,16 @@ def _hypotheses(program: Mapping[str, Any], claim: Mapping[str, Any]) -> Iterato
         for factor in (Fraction(1, 100), Fraction(1)):
             for key, value in (("from", low - span * factor), ("to", high + span * factor)):
                 if key == "to" or given["kind"] in ("within", "eigenvalues"):
-                    yield HYPOTHESIS, f"{name} wider: {key} {value}", put(i, **{key: str(value)})
-                    yield HYPOTHESIS, f"{name} wider: {key} {value}, the lines follow", put(i, True, **{key: str(value)})
+                    yield HYPOTHESIS, f"{name} wider: {key} {value}", put(i, {key: str(value)})
+                    yield HYPOTHESIS, f"{name} wider: {key} {value}, the lines follow", put(i, {key: str(value)}, True)
         for kind in error_checker.KINDS:
             if kind != given["kind"]:
-                yield HYPOTHESIS, f"{name} are {kind}", put(i, kind=kind)
+                yield HYPOTHESIS, f"{name} are {kind}", put(i, {"kind": kind})
         for node in range(len(program["nodes"])):
             if node != given["node"]:
-                yield HYPOTHESIS, f"{name} said of node {node}", put(i, node=node)
+                yield HYPOTHESIS, f"{name} said of node {node}", put(i, {"node": node})
         if given["kind"] != "signs":
-            yield LOOSER, f"{name} up to {high - span / 4} only", put(i, to=str(high - span / 4))
+            yield LOOSER, f"{name} up to {high - span / 4} only", put(i, {"to": str(high - span / 4)})
 
 
 # -- fits ------------------------------------------------------------------------------------------------------------------
@@ -217,7 +236,7 @@ def _fits(program: Mapping[str, Any]) -> Iterator[_Change]:
         if not fit:
             continue
         name = f"the fit of node {k}"
-        yield FIT, f"{name} without its node", lambda p, k=k: p["nodes"][k].pop("fit")
+        yield FIT, f"{name} not stated", _without("nodes", k, "fit")
         for factor in (Fraction(1, 2), Fraction(2)):
             yield FIT, f"{name}: {factor} of its bound", put(k, bound=times(fit["bound"], factor))
         for key in ("z", "y"):

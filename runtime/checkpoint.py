@@ -75,14 +75,15 @@ def save(model: Compiled, path: str | os.PathLike[str], *, overwrite: bool = Fal
 
 def restate(model: Path, path: Path, program: Mapping[str, Any]) -> Path:
     """The folder `model` with another program.json, in the new folder `path`: the statements that follow from it, hashes that
-    fit. `load` refuses it. For `headwright mutate`; raises whatever the checker raises where no statement follows."""
+    fit. `load` refuses it. For `headwright mutate`, in a folder of its own; raises what the checker raises where no statement
+    follows."""
     names = (MODEL, README, *CHECKED)
     contents = {name: (model / name).read_bytes() for name in names} | {PROGRAM: dump(program)}
     contents[CERTIFICATE] = dump({**json.loads(contents[CERTIFICATE]), "claims": stated_claims(contents)})
     contents[MANIFEST] = _manifest(contents)
     path.mkdir()
     for name, content in contents.items():
-        atomic.write_file(path / name, lambda file, content=content: file.write(content))
+        (path / name).write_bytes(content)
     return path
 
 

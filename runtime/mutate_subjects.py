@@ -97,14 +97,14 @@ def _constructions() -> list[Subject]:
 def _programs() -> list[Subject]:
     dims = {"n": 3, "d": 2}
     chosen = [(products, GATED), (products, SQUARED), (network, MASKED), (sums, RELU_ATTENTION)]
-    approximate = {"dims": dims, "tol": Fraction(1, 20)}
+    twentieth = partial(compile_program, dims=dims, tol=1 / 20)
     return [
         *(
             Subject(f"{code.fn.__name__} on {arch.name} (n=3 d=2)", partial(compile_program, code, dims=dims, arch=arch))
             for code, arch in chosen
         ),
         *(
-            Subject(f"{code.fn.__name__} (n=3 d=2 tol=1/20)", partial(compile_program, code, **approximate))
+            Subject(f"{code.fn.__name__} (n=3 d=2 tol=1/20)", partial(twentieth, code))
             for code in (curvature, chained)
         ),
     ]
