@@ -28,6 +28,7 @@ from ..compiler.pointwise import function_from_text
 from ..compiler.units import Units
 from ..compiler.weights import BlockMatrix
 from ..proofs_check.approximations import minus_parabola
+from ..proofs_check.expressions import read_expression
 from .chains import chain_of
 from .codec import to_json
 from .compiled import Compiled
@@ -239,7 +240,7 @@ def _figures(model: Compiled) -> tuple[list[dict[str, Any]], dict[str, int]]:
     ):
         if text is not None and bound is not None:
             symbols = {name: sympy.Symbol(name) for name in (*numbers, *sizes)}
-            tree = _tree(sympy.sympify(text, locals=symbols))
+            tree = _tree(read_expression(text, symbols))
             figures.append({"what": what, "formula": tree, "bound": bound, "source": bounds.source})
     return figures, numbers
 

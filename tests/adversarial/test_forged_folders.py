@@ -5,14 +5,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import pytest
+import sympy
 
 import headwright as hw
 from headwright.proofs_check import checker, error_checker
+from headwright.proofs_check.expressions import read_expression
+from headwright.proofs_check.lower_bounds import stated_bounds
+from headwright.proofs_check.verify import verify_artifact
 from headwright.runtime import checkpoint, normal_form
 from headwright.runtime.error_claims import _out
 
@@ -253,3 +258,78 @@ def test_a_hypothesis_about_a_computed_node_is_printed_as_such(folders, tmp_path
     results = forged(folders["fit"], tmp_path / "m", change)
     said = next(detail for name, _, detail in results if name == "errors")
     assert "entries of node" in said and "x in [0, 1/100]" not in said
+
+
+# -- models that were altered by hand ----------------------------------------------------------------------------------------
+
+
+def test_nothing_in_a_folder_is_executed(tmp_path: Path) -> None:
+    """Formulas are text in model.json; so are the polynomials that units are, which `verify` reads."""
+    model = hw.constructions.get("newton_inverse").compile(d=2, steps=1, start="input")
+    mark = tmp_path / "executed"
+    attack = f"__import__('pathlib').Path({str(mark)!r}).touch() or 2"
+    folder = hw.save(model, tmp_path / "model")
+    contents = {path.name: path.read_bytes() for path in folder.iterdir() if path.name != "manifest.json"}
+    data = json.loads(contents["model.json"])
+    data["bounds"]["formulas"][0] = attack
+    contents["model.json"] = normal_form.dump(data)
+    for name, text in {**contents, "manifest.json": checkpoint._manifest(contents)}.items():
+        (folder / name).write_bytes(text)
+    with pytest.raises(hw.ModelFolderError, match="is not allowed in an expression"):
+        hw.load(folder)
+
+    @hw.program
+    def square(x: hw.Vector["n"]):
+        return x * x
+
+    artifact = hw.compile(square, dims={"n": 2}, arch=hw.GATED).artifact
+    assert artifact.lowered is not None
+    fits = tuple(replace(fit, expression=attack) for fit in artifact.lowered.approximations)
+    changed = replace(artifact, lowered=replace(artifact.lowered, approximations=fits))
+    assert fits and not verify_artifact(changed).all_proved
+    assert not mark.exists()
+
+
+def test_expressions_are_read_as_they_are_and_nothing_else_is() -> None:
+    steps, d = sympy.symbols("steps d")
+    names = {"steps": steps, "d": d}
+    for text in ("2*Max(steps, 1)", "ceiling(log(2*steps + 1, 3))", "4*d + 2 - steps/2", "-d**2", "7"):
+        assert read_expression(text, names) == sympy.sympify(text, locals=names)
+    assert read_expression("ceiling(log(2*steps + 1, 3)) + d", {"steps": 4, "d": 2}) == 4
+    for text in ("n", "d.name", "print(d)", "[d]", "lambda: d", "d if d else d", "1.5", "'d'", "9**9**9", "(", "log(d, base=2)",
+                 "Max.__class__"):  # fmt: skip
+        with pytest.raises(ValueError, match=r"no expression|not allowed|too large"):
+            read_expression(text, names)
+
+
+def test_a_bound_that_is_not_what_its_formula_gives_is_refuted() -> None:
+    """"At most 1 = 2 layers" is false, however few there are."""
+    model = hw.constructions.get("newton_inverse").compile(d=2, steps=1, start="input")
+    bounds = model.bounds
+    assert bounds is not None and verify_artifact(model.artifact, bounds).all_proved
+    others = [
+        replace(bounds, formulas=("1", *bounds.formulas[1:])),
+        replace(bounds, rows=bounds.rows + 1),
+        replace(bounds, parameters={**bounds.parameters, "steps": 7}),
+        replace(bounds, parameters={}),
+        replace(bounds, formulas=(None, *bounds.formulas[1:])),
+    ]
+    for other in others:
+        assert any(isinstance(claim.verdict, hw.Refuted) for claim in other.check(model.artifact))
+
+
+def test_the_fewest_layers_of_an_inverse_are_not_those_of_a_root() -> None:
+    """`known` is what a compile writes; a bound for inverses must not follow from it for other targets."""
+    model = hw.constructions.get("inverse_sqrt").compile(d=2, spectrum=(Fraction(1, 16), 1), tol=0.1)
+    graph = model.artifact.graph
+    (residual,) = graph.residuals
+    for known in ("factor", "matrix"):
+        assert stated_bounds(graph, replace(residual, known=known)) == ()
+
+
+def test_an_error_that_is_no_number_is_refuted(folders) -> None:
+    artifact = checkpoint.load(folders["fit"]).artifact
+    assert artifact.lowered is not None
+    errors = dict.fromkeys(artifact.lowered.errors, float("nan"))
+    certificate = verify_artifact(replace(artifact, lowered=replace(artifact.lowered, errors=errors)))
+    assert isinstance(certificate["error"], hw.Refuted)
