@@ -13,6 +13,7 @@ import pytest
 import headwright as hw
 from headwright.proofs_check import checker
 from headwright.proofs_check.mutations import Claimed
+from headwright.proofs_check.mutations_of_bounds import bound_families
 from headwright.proofs_check.mutations_of_errors import FOLLOWED, HYPOTHESIS, LOOSER, STATED, follow, stated_families, weaker
 from headwright.runtime import mutate, mutate_report, normal_form
 from headwright.runtime.mutate import ACCEPTED, Opinion
@@ -130,3 +131,12 @@ def test_models_of_an_earlier_run_are_kept(model, program, tmp_path: Path) -> No
     assert "--sample 4 --seed 0 --only first`, then `headwright mutate -o docs/benchmarks --add --sample 3" in page
     with pytest.raises(hw.ModelFolderError, match="no figures to add to"):
         mutate_report.added_to(report, tmp_path / "nowhere")
+
+
+def test_residuals_of_long_chains_are_left_alone() -> None:
+    """Exact values of eleven polynomials, one of another, would take for ever."""
+    model = hw.constructions.get("matrix_sign").compile(d=2, iteration="minimax")
+    (residual,) = model.artifact.graph.residuals
+    assert 6 < len(residual.chain) <= 12 and max(map(len, residual.chain)) >= 4
+    kinds = {mutant.kind for family in bound_families(Claimed(model.artifact, model.bounds)) for mutant in family.all()}
+    assert kinds == {"bound shrunk", "residual changed"}
