@@ -27,6 +27,7 @@ RULE, HYPOTHESIS = "stated rule changed", "stated hypothesis changed"
 FIT, LOOSER = "stated fit changed", "stated more loosely"
 STATED = (BOUND, LINE, FOLLOWED, RULE, HYPOTHESIS, FIT, LOOSER)
 
+_TRUE = "what is stated follows"
 _SMALLER = Fraction(999, 1000)
 _SIZES = ("entries", "rows", "columns", "norm")
 
@@ -178,12 +179,12 @@ def follow(program: Any, keep: int = 0, outputs: bool = True) -> None:
     if outputs:
         claim["outputs"] = {name: str(error) if error < inf else "1" for name, error in errors.items()}
     else:
-        checker.need(any(error > Fraction(claim["outputs"][name]) for name, error in errors.items()), "this is true")
+        checker.need(any(error > Fraction(claim["outputs"][name]) for name, error in errors.items()), _TRUE)
 
 
 def _hypotheses(program: Mapping[str, Any], claim: Mapping[str, Any]) -> Iterator[_Change]:
     """What is stated of the data: wider, of another kind, of another node, or not stated; some with the lines that follow from
-    it, but errors of outputs as they were."""
+    it, but errors of outputs as they were. Where these follow without the hypothesis, nothing said of it would be false."""
 
     def put(i: int, changes: Mapping[str, Any], followed: bool = False) -> Callable[[Any], None]:
         def change(changed: Any) -> None:
@@ -202,6 +203,8 @@ def _hypotheses(program: Mapping[str, Any], claim: Mapping[str, Any]) -> Iterato
         return change
 
     for i, given in enumerate(claim["given"]):
+        if _needless(program, without(i, followed=True)):
+            continue
         name = f"{given['kind']} of node {given['node']}"
         low, high = Fraction(given["from"]), Fraction(given["to"])
         span = high - low or Fraction(1)
@@ -220,6 +223,16 @@ def _hypotheses(program: Mapping[str, Any], claim: Mapping[str, Any]) -> Iterato
                 yield HYPOTHESIS, f"{name} said of node {node}", put(i, {"node": node})
         if given["kind"] != "signs":
             yield LOOSER, f"{name} up to {high - span / 4} only", put(i, {"to": str(high - span / 4)})
+
+
+def _needless(program: Mapping[str, Any], drop: Callable[[Any], None]) -> bool:
+    try:
+        drop(copy.deepcopy(dict(program)))
+    except checker.Refused as reason:
+        return str(reason) == _TRUE
+    except OverflowError:
+        pass
+    return False
 
 
 # -- fits ------------------------------------------------------------------------------------------------------------------

@@ -23,6 +23,10 @@ from .subjects import all_subjects, describe
 #: Sizes at which all changes of a weight can be tried; different ones, so that no dimension stands for another.
 SMALL = {"n": 3, "d": 2, "m": 4}
 
+#: Where the usual spectrum takes many equal layers, one that takes a few.
+_FEW: dict[str, Any] = {"spectrum": (Fraction(1, 4), Fraction(1)), "tol": Fraction(1, 10)}
+EASY = {"matrix_sign": _FEW, "polar_factor": _FEW}
+
 
 @program
 def products(A: Matrix["n", "d"], w: Vector["d"], v: Vector["n"]):
@@ -88,6 +92,7 @@ def _constructions() -> list[Subject]:
     out = []
     for name, values in all_subjects():
         small: dict[str, Any] = {k: SMALL[k] if k in SMALL and v is not None else v for k, v in values.items()}
+        small |= EASY.get(name, {})
         if name == "logistic_newton" and (small["start"] == "input" or small["m"]):  # the large one has all that they have
             continue
         out.append(Subject(describe(name, small), partial(constructions.get(name).compile, **small)))
