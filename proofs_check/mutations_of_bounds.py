@@ -193,7 +193,8 @@ def _theory(claimed: Claimed) -> Iterator[Mutant]:
         }
         if form.factor is None:
             first, *rest = form.decrement
-            others["decrement"] = (first + Fraction(1, 1000), *rest)
+            if not form.corrections:  # else the corrected step is used in its place
+                others["decrement"] = (first + Fraction(1, 1000), *rest)
         else:
             others["factor"] = form.factor - Fraction(1, 1000)
         for name, value in others.items():

@@ -47,6 +47,20 @@ def test_every_change_of_a_theory_is_noticed(case: int) -> None:
         assert not all(isinstance(claim.verdict, hw.Proved) for claim in claims), mutant.place
 
 
+@pytest.mark.parametrize("case", range(len(CASES)))
+def test_bounds_for_other_data_or_of_other_polynomials_are_not_taken(case: int) -> None:
+    """Fewer dimensions: smaller errors of the Hessian. λ² is made with the corrected step, however good the polynomial is."""
+    model, theory = compiled(case)
+    for d in (1, 3):
+        verdict = replace(theory, d=d).of(model.artifact)
+        assert isinstance(verdict, hw.Refuted) and f"bounded for d = {d}" in verdict.counterexample
+    form = replace(theory.forms[0], factor=None, corrections=1, decrement=(*theory.forms[0].solve, Fraction(0)))
+    q, p = form.polynomials(theory.mu)
+    assert p is q
+    wrong = replace(theory, distance=float("nan")).claims(model.artifact)
+    assert not isinstance(next(claim for claim in wrong if claim.name == "distance").verdict, hw.Proved)
+
+
 def test_another_function_is_not_taken_for_one_of_the_three() -> None:
     model, theory = compiled(0)
     assert model.artifact.lowered is not None
