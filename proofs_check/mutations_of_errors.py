@@ -324,7 +324,7 @@ def _implies(new: Mapping[str, Any], old: Mapping[str, Any]) -> bool:
     if new["node"] != old["node"]:
         return False
     largest = max(abs(Fraction(new["from"])), abs(Fraction(new["to"])))
-    if old["kind"] == "within" and new["kind"] in ("rows", "norm", "eigenvalues"):  # no entry is above any of them
+    if old["kind"] == "within" and new["kind"] in ("signs", "rows", "norm", "eigenvalues"):  # no entry is above any of them
         return _inside((-largest, largest), (old["from"], old["to"]))
     if old["kind"] == "rows" and new["kind"] in ("rows", "norm", "eigenvalues"):
         return largest <= Fraction(old["to"])

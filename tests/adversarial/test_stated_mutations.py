@@ -98,7 +98,7 @@ def test_weaker_is_less_and_nothing_else(program) -> None:
     assert changed(lambda p: p["errors"]["given"][0].update(kind="norm"))
     assert not changed(lambda p: p["errors"]["given"].pop(0))
     assert not changed(lambda p: p["errors"]["given"][0].update(to="2"))
-    assert not changed(lambda p: p["errors"]["given"][0].update(kind="signs"))
+    assert changed(lambda p: p["errors"]["given"][0].update(kind="signs"))
     assert not changed(lambda p: p["nodes"][fit]["fit"].update(bound="1/100000"))
     assert not changed(lambda p: p["nodes"][fit].pop("fit"))
     assert not changed(lambda p: p.update(name="another"))
