@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import sympy
-
 from ..proofs_check.bounds import Bounds
+from ..proofs_check.expressions import read_expression
 
 
 @dataclass(frozen=True)
@@ -30,8 +29,7 @@ class PaperClaim:
     def evaluate(self, formula: str, sizes: Mapping[str, Any]) -> int:
         """The value of a formula at these sizes and constants."""
         numbers = {name: value for name, value in sizes.items() if isinstance(value, int)}
-        expression = sympy.sympify(formula, locals={name: sympy.Symbol(name) for name in numbers})
-        return int(expression.subs(numbers))
+        return int(read_expression(formula, numbers))
 
     def bounds(self, sizes: Mapping[str, Any]) -> Bounds:
         formulas = (self.depth, self.heads, self.rows)

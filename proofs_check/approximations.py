@@ -26,6 +26,7 @@ from ..compiler.pointwise import function_from_text
 from ..compiler.polynomials import lower_exactly
 from ..compiler.units import Units
 from .certificate import Claim, Proved, Refuted, Unknown, Verdict
+from .expressions import read_expression
 
 _End = Fraction | None
 
@@ -93,7 +94,7 @@ def error_claims(artifact: Artifact) -> list[Claim]:
         if error == float("inf"):
             verdict = Unknown("no bound is known of some factor: state one with hw.bounded")
             statement = f"output {name} is near the program's"
-        elif error > stated:
+        elif not error <= stated:  # `stated` may be anything, nan too
             verdict = Refuted(f"only {error:.6g} follows")
         else:
             exact = artifact.architecture.ffn != "relu"
@@ -173,7 +174,7 @@ def _check_polynomial(units: Units, approximation: Approximation) -> Verdict:
         total += sympy.Rational(unit.weight) * inside**2 / 2
         sign, key = (-1, -inside) if inside.as_coefficients_dict() and _leading(inside) < 0 else (1, inside)
         odd[key] = odd.get(key, Fraction(0)) + sign * unit.weight
-    left = sympy.expand(total - sympy.sympify(approximation.expression, locals={str(x): x for x in names}))
+    left = sympy.expand(total - read_expression(approximation.expression, {str(x): x for x in names}))
     if left != 0 or any(odd.values()):
         return Refuted(f"the units minus {approximation.expression} leave {left}" if left != 0 else "z |z| is left of a unit")
     return Proved("expanded by computer algebra")

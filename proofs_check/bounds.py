@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ..compiler.artifact import Artifact
-from .certificate import Claim, Proved, Refuted
+from .certificate import Claim, Proved, Refuted, Verdict
+from .expressions import read_expression
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,20 @@ class Bounds:
             if bound is None:
                 continue
             statement = f"at most {formula} = {bound} {what} ({self.source})"
-            verdict = Proved(f"counted in the weights: {have}") if have <= bound else Refuted(f"the model has {have}")
+            verdict: Verdict = Proved(f"counted in the weights: {have}")
+            if have > bound:
+                verdict = Refuted(f"the model has {have}")
+            elif wrong := self._not_the_value(formula, bound, artifact):
+                verdict = Refuted(wrong)
             claims.append(Claim(what, statement, verdict))
         return claims
+
+    def _not_the_value(self, formula: str | None, bound: int, artifact: Artifact) -> str:
+        """Why the bound is not what the formula gives at the model's sizes; empty where it is."""
+        if formula is None:
+            return "no formula gives the bound"
+        try:
+            value = read_expression(formula, {**self.parameters, **artifact.graph.sizes})
+        except ValueError as error:
+            return str(error)
+        return "" if value == bound else f"the formula gives {value}"

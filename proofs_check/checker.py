@@ -39,7 +39,6 @@ class Unchecked(Exception):
 def need(condition: Any, place: str) -> None:
     if not condition:
         raise Refused(place)
-
 # -- 1. Reading ------------------------------------------------------------------------------------------------------------
 def parse(data: bytes, name: str) -> Any:
     """JSON in the one form that it is written in, so that no two readers take it differently."""
@@ -49,7 +48,7 @@ def parse(data: bytes, name: str) -> Any:
 def read_files(folder: Path) -> dict[str, bytes]:
     """Every file, with the SHA-256 that the manifest gives."""
     manifest = parse((folder / "manifest.json").read_bytes(), "manifest.json")
-    need(manifest["version"] == 3, f"manifest.json: format version {manifest['version']!r}, this program reads version 3")
+    need(manifest["version"] == 4, f"manifest.json: format version {manifest['version']!r}, this program reads version 4")
     files = {name: (folder / name).read_bytes() for name in FILES}
     for name, data in files.items():
         need(hashlib.sha256(data).hexdigest() == manifest["files"][name]["sha256"], f"{name}: altered, by its SHA-256")
@@ -76,11 +75,11 @@ class Model:
         self.program, weights = (parse(files[name], name) for name in ("program.json", "weights.json"))
         self.nodes, self.sizes, order = (self.program[k] for k in ("nodes", "sizes", "layers"))
         self.rows, self.tokens, self.keys = (self.program[k] for k in ("rows", "tokens", "keys"))
-        known = {**self.program["parameters"], **self.sizes, "rows": self.rows, "tokens": self.tokens, "keys": self.keys}
-        for what, size in known.items():
+        known = (self.program["parameters"], self.sizes, {"rows": self.rows, "tokens": self.tokens, "keys": self.keys})
+        for what, size in (item for part in known for item in part.items()):
             need(type(size) is int and 0 <= size < 10**6 and what.isidentifier(), f"program.json: {what} is {size!r}")
-        def size_of(dim: str | int) -> int:  # "n", 3 or "n+m"
-            return dim if isinstance(dim, int) else sum(int(d) if d.isdigit() else self.sizes[d] for d in dim.split("+"))
+        def size_of(k: Any) -> int:  # "n", 3 or "n+m"
+            return k if type(k) is int and k >= 0 else sum(int(d) if d.isdigit() else self.sizes[d] for d in k.split("+"))
         self.shapes = [(size_of(rows), size_of(columns)) for rows, columns in (node["shape"] for node in self.nodes)]
         self.weights = {name: matrix(data, f"weights.json: {name}") for name, data in weights.items()}
         self.distinct = {i: self.layer(i) for i in order}
@@ -93,11 +92,11 @@ class Model:
         w, heads, rows = self.weights, list[list[Matrix]](), self.rows
         while f"layer.{i}.head.{len(heads)}.W_V" in w:
             heads.append([w[f"layer.{i}.head.{len(heads)}.{k}"] for k in ("W_V", "W_K", "W_Q")])
-        units = [w[f"layer.{i}.ffn.{k}"] for k in ("W_1", "W_2", "W_3") if f"layer.{i}.ffn.{k}" in w]
-        wide, count = units[0].shape[0] if units else 0, 3 if self.program["units"] == "gate" else 2
-        fits = all(m.shape == (rows, rows) for head in heads for m in head)
-        fits &= not units or [m.shape for m in units] == [(wide, rows), (rows, wide), (wide, rows)][:count]
-        need(fits, f"weights.json: layer {i} has matrices of other shapes than a layer has")
+        names = [f"layer.{i}.ffn.W_{k}" for k in ((1, 2, 3) if self.program["units"] == "gate" else (1, 2))]
+        units = [w[name] for name in names if name in w]
+        fits = type(i) is int and all(m.shape == (rows, rows) for head in heads for m in head)
+        shapes = [(wide := units[0].shape[0], rows), (rows, wide), (wide, rows)][: len(names)] if units else []
+        need(fits and [m.shape for m in units] == shapes, f"weights.json: layer {i} has matrices of other shapes")
         return heads, units
 def check_floats(model: Model, data: bytes) -> str:
     """The safetensors format: 8 bytes of header length, the header, then the numbers."""
@@ -121,6 +120,7 @@ def full(shape: tuple[int, ...], value: int = 0) -> np.ndarray:
 def identity(size: int) -> np.ndarray:
     return np.eye(size, dtype=int).astype(object)
 def symmetric(a: np.ndarray) -> np.ndarray:
+    need(a.shape[0] == a.shape[1], "a symmetric matrix is square")
     return np.asarray(np.triu(a) + np.triu(a, 1).T)
 class Field:
     """Arithmetic modulo a random prime; |a| of every new argument, up to sign, is a new random number."""
@@ -193,7 +193,6 @@ def operation(node: Any, a: list[np.ndarray], shape: tuple[int, ...], field: Fie
         "bottom": lambda: a[0][len(a[0]) - shape[0] :],
     }
     return known[node["op"]]()
-
 # -- 3. Identity -----------------------------------------------------------------------------------------------------------
 def stored(place: Any, H: np.ndarray) -> np.ndarray:
     """The part of the stream that a place names, as it is read."""
@@ -204,14 +203,13 @@ def stored(place: Any, H: np.ndarray) -> np.ndarray:
 def check_identity(model: Model) -> str:
     program, field = model.program, Field(model.bits)
     outputs, labels, encoding = program["outputs"], program["labels"], program["encoding"]
-    values = run_program(model, {place["node"] for place in (*outputs, *labels, *encoding)}, field)
+    values = run_program(model, set(range(len(model.nodes))), field)
     leaves = {0, 1}.union(*(v.ravel() for i, v in values.items() if model.nodes[i]["op"] in ("input", "constant")))
     H = full((model.rows, model.tokens))
     for place in encoding:
         part, value = stored(place, H), values[place["node"]]
-        fits = leaves.issuperset(value.ravel()) and part.shape == value.shape
-        need(fits, f"encoding of {place['name']}: it is computed, or not of its shape")
-        part[:] = value
+        need(leaves.issuperset(value.ravel()) and part.shape == value.shape, f"encoding of {place['name']}: no such input")
+        part[:] = -value % field.p if place["negated"] else value
     stream = dict(enumerate([{"heads": H, "units": H}, *run_layers(model, field, H)]))
     need(sorted((o["name"], o["node"]) for o in outputs) == sorted(program["returns"].items()) != [], "outputs: others")
     for place in (*labels, *({**o, "layer": len(model.layers), "after": "units"} for o in outputs)):
@@ -234,6 +232,7 @@ TARGETS = {
     "sign": "{form} has eigenvalues within {tol} of their signs for every symmetric A with |eigenvalues| in [{from}, {to}]",
     "polar": "{form} has singular values within {tol} of 1 for every A with its singular values in [{from}, {to}]",
 }
+ROLES = {("inverse", "A"), ("inverse", "S"), ("inverse_sqrt", "S"), ("sign", "A"), ("polar", "A")}  # beside B and Q
 def image(polynomial: list[Fraction], a: Fraction, b: Fraction, halvings: int = 40) -> tuple[Fraction, Fraction]:
     """Bounds of a polynomial (constant first) on [a, b]: it is between its Bernstein coefficients there."""
     n = len(polynomial) - 1
@@ -243,11 +242,11 @@ def image(polynomial: list[Fraction], a: Fraction, b: Fraction, halvings: int = 
         return min(bernstein), max(bernstein)
     parts = [image(polynomial, *part, halvings - 1) for part in ((a, (a + b) / 2), ((a + b) / 2, b))]
     return min(part[0] for part in parts), max(part[1] for part in parts)
-
 def check_residual(model: Model, claim: Any) -> str:
     """S X = I − r(S) as polynomials at the saved sizes, and a chain r of polynomials stays within tol.
     Random matrices take the places of nodes: S or A, right-hand sides B, G S for Q. What has to be odd acts on [0 A; Aᵀ 0]."""
     target, roles, chain = claim["target"], claim["given"], [[number(c) for c in polynomial] for polynomial in claim["chain"]]
+    need((target, *(roles.keys() - {"B", "Q"})) in ROLES, f"no residual of this kind is of {', '.join(roles)}")
     field, put = Field(model.bits + sum(map(len, chain))), dict[str, np.ndarray]()
     p, fresh = field.p, {role: field.random(model.shapes[node]) for role, (node, _) in roles.items()}
     def twofold(a: np.ndarray) -> np.ndarray:
@@ -262,10 +261,9 @@ def check_residual(model: Model, claim: Any) -> str:
     for polynomial in chain:
         low, high = image(polynomial, low, high)
         low, high = Fraction(low * 2**200 // 1, 2**200), Fraction(-(-high * 2**200 // 1), 2**200)  # outward, with fewer digits
-        total = full(R.shape)
+        x, r = r, full(R.shape)
         for c in reversed(polynomial):
-            total = (total @ r + field.of(c) * identity(len(R))) % p
-        r = total
+            r = (r @ x + field.of(c) * identity(len(R))) % p
     expected = (E - r @ E) % p
     if "Q" in fresh:
         G = fresh["Q"] if fresh["Q"].shape[1] == len(S) else fresh["Q"].T
@@ -273,11 +271,9 @@ def check_residual(model: Model, claim: Any) -> str:
     given = {node: field.of(1 / number(factor)) * put[role] % p for role, (node, factor) in roles.items()}
     found = run_program(model, {claim["solution"]}, field, given)[claim["solution"]]
     found = twofold(found) if target in ("sign", "polar") else found if "Q" in fresh else R @ found % p
-    same = found.shape == expected.shape and (found == expected).all()
-    need(same, "the program is not what the chain of polynomials says")
+    need(found.shape == expected.shape and (found == expected).all(), "the program is not what the chain of polynomials says")
     need(max(-low, high) <= number(claim["tol"]), f"the residual may be {float(max(-low, high)):.6g}")
     return f"it stays within {float(max(-low, high)):.3g}"
-
 # -- 5. Fits ---------------------------------------------------------------------------------------------------------------
 z, y = sympy.symbols("z y", real=True)
 INTERVALS = {name: getattr(iv, name) for name in ("exp", "log", "sqrt", "sin", "cos", "mpf", "pi", "e")}
@@ -285,14 +281,15 @@ def exact(a: Fraction, b: Fraction | None = None) -> Any:
     """The interval from a to b, rounded outward."""
     return iv.mpf([iv.mpf(x.numerator) / x.denominator for x in (a, a if b is None else b)])
 def in_intervals(f: Any) -> Callable[[Any], Any]:
-    """f(z) in interval arithmetic; everything where it is not defined."""
+    """f(z) in interval arithmetic; everything where it is not defined, or complex: there it may jump, unseen by f′."""
     need(all(call.func.__name__ in INTERVALS for call in f.atoms(sympy.core.function.Application)), f"no intervals for {f}")
     run = sympy.lambdify(z, f, [INTERVALS, "mpmath"])
     def enclose(x: Any) -> Any:
         try:
-            return iv.mpf(run(x))
+            found = iv.mpf(run(x))
         except (iv.ComplexResult, ZeroDivisionError):
-            return iv.mpf(["-inf", "inf"])
+            found = None
+        return found if isinstance(found, iv.mpf) else iv.mpf(["-inf", "inf"])
     return enclose
 def near(f: Any, units: list[Any], lo: Fraction, hi: Fraction, bound: Fraction) -> None:
     """Refuses unless |Σ weight · relu(slope z + bias) − f(z)| ≤ bound for lo ≤ z ≤ hi."""
@@ -314,13 +311,16 @@ def near(f: Any, units: list[Any], lo: Fraction, hi: Fraction, bound: Fraction) 
     need(not todo, "not proved with 100,000 pieces")
 def check_fit(node: Any, fit: Any) -> str:
     """Along z for each of the few values of y; or z y = (s² − s'²)/(4c) for s = z + c y and s' = z − c y."""
+    forms = [fit[k] for k in ("values", "split", "steps") if k in fit]  # one: what is proved is what is stated and used
+    need(node["op"] == "units" and len(forms) == 1 and forms[0] and ("y" in fit) != ("values" in fit), "not one fit of units")
     if "steps" in fit:  # f(z) y in one layer
         return str(beside().check_scaled(sys.modules[__name__], node, fit))
     f, bound, none = formula(fit["function"], {"z": z, "y": y}), number(fit["bound"]), Fraction(0)
     (lo, hi), (W_1, W_2) = map(number, fit["z"]), (matrix(node[k], k).entries for k in ("W_1", "W_2"))
     ends = range(len(node["args"]) + 1)  # a unit is its slopes, bias and weight
     units = [(*(W_1.get((u, j), none) for j in ends), W_2.get((0, u), none)) for u in range(node["W_1"]["shape"][0])]
-    need(node["kind"] == "relu" and len(ends) <= 3 and fit.get("values") != [], "no ReLU units of one or two arguments")
+    few = node["kind"] == "relu" and len(ends) in (3, 3 if y in f.free_symbols else 2)
+    need(few and lo < hi, "no ReLU units of one or two arguments, or an empty domain")
     if "values" in fit:
         for v in map(number, fit["values"]):
             along = [(u[0], u[-2] + v * sum(u[1:-2]), u[-1]) for u in units]
@@ -334,7 +334,6 @@ def check_fit(node: Any, fit: Any) -> str:
         low, high = sorted(c * number(end) for end in fit["y"])
         near(z**2 / (4 * sympy.Rational(c)), [*along, (none, Fraction(1), constant)], lo + low, hi + high, limit)
     return "two squares, every linear piece enclosed"
-
 # -- 6. Claims -------------------------------------------------------------------------------------------------------------
 def claims(model: Model, files: dict[str, bytes]) -> Iterator[tuple[str, str, Callable[[], str]]]:
     """(name, statement, what decides it) of all that the files claim."""
@@ -350,7 +349,8 @@ def claims(model: Model, files: dict[str, bytes]) -> Iterator[tuple[str, str, Ca
         text, value = (formula(figure["formula"], names) for names in ({k: sympy.Symbol(k) for k in sizes}, sizes))
         yield what, f"at most {text} = {bound} ({source})", partial(check_figure, model, what, value, bound)
     for claim in program["residuals"]:
-        form = " ".join(k for k in ("Q", "X", "Aᵀ", "B") if k == "X" or k[0] in claim["given"]) + f" (node {claim['solution']})"
+        parts = ("Q", "X", "Aᵀ", "B") if claim["target"] == "inverse" else ("Q", "X", "B")
+        form = " ".join(k for k in parts if k == "X" or k[0] in claim["given"]) + f" (node {claim['solution']})"
         form += " for " + ", ".join(f"{role} = {factor} × node {node}" for role, (node, factor) in claim["given"].items())
         yield "residual", TARGETS[claim["target"]].format(form=form, **claim), partial(check_residual, model, claim)
     for i, node in enumerate(model.nodes):

@@ -30,14 +30,15 @@ SAFETY = 80
 
 @dataclass(frozen=True)
 class Answer:
-    """kind: "unread", "equal", "different" or "undecided"; `how` says by what argument."""
+    """kind: "unread", "equal", "weaker" (what is stated follows from what was), "different" or "undecided"; `how` says by
+    what argument."""
 
     kind: str
     how: str
 
     @property
     def equivalent(self) -> bool:
-        return self.kind in ("unread", "equal")
+        return self.kind in ("unread", "equal", "weaker")
 
 
 def compare(mutant: Artifact, original: Artifact) -> Answer:

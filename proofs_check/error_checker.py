@@ -65,7 +65,6 @@ def entrywise(shape: tuple[int, int], a: Size, b: Size, diagonal: bool) -> Size:
 def widened(size: Size, shape: tuple[int, int], to: tuple[int, int]) -> Size:
     """Of one column that stands for all of them."""
     return size if shape == to else complete(to, size[0], inf, size[2])
-
 # -- 2. Functions and sums of units ----------------------------------------------------------------------------------------
 def ends(x: Any) -> tuple[Any, Any]:
     """The ends of an mpmath interval, exactly."""
@@ -73,6 +72,8 @@ def ends(x: Any) -> tuple[Any, Any]:
         sign, mantissa, exponent, _ = end
         if not mantissa and exponent:
             return {-456: inf, -789: -inf}[exponent]  # how mpmath writes them
+        if abs(exponent) > 2**20:  # exp(exp(1000)): as a fraction it fills the memory
+            raise OverflowError(f"a number of about {exponent} bits")
         return (-1) ** sign * Fraction(int(mantissa)) * Fraction(2) ** exponent
     low, high = x._mpi_
     return exactly(low), exactly(high)
@@ -122,7 +123,6 @@ def units_of(checker: Any, node: Any) -> list[Any]:
 def outside(line: Line, lo: Any, hi: Any, error: Any = 0) -> Any:
     """How far values may be out of an interval, `error` included."""
     return max(Fraction(0), lo - (line.lo - error), line.hi + error - hi)
-
 # -- 3. Fits of f(z) y -----------------------------------------------------------------------------------------------------
 def factor(checker: Any, fit: Any) -> Any:
     """f, where the fit is of f(z) y."""
@@ -180,7 +180,6 @@ def check_scaled(checker: Any, node: Any, fit: Any) -> str:
     total += left_over(checker, f, steps, lo, hi, reach, order)
     need(total <= checker.number(fit["bound"]), f"the units may be {show(total)} away")
     return "differences of fits of the integral, every linear piece enclosed"
-
 # -- 4. Rules --------------------------------------------------------------------------------------------------------------
 class Node:
     """One node, with what the lines of its arguments state."""
@@ -326,7 +325,6 @@ RULES: dict[str, tuple[tuple[str, ...], Callable[[Node], Found]]] = {
     "function times value": (("units",), of_scaled),
     "units": (("units",), of_units),
 }
-
 # -- 5. Lines --------------------------------------------------------------------------------------------------------------
 KINDS = {
     "within": "entries of {name} in [{from}, {to}]",
@@ -389,7 +387,7 @@ def claims(checker: Any, model: Any) -> Iterator[tuple[str, str, Callable[[], st
     """(name, statement, what decides it)."""
     claim = model.program["errors"]
     plain = [str(k) for k, node in enumerate(model.nodes) if node["op"] == "units" and not node.get("fit")]
-    names = [node.get("name") or f"node {k}" for k, node in enumerate(model.nodes)]
+    names = [node["name"] if node["op"] == "input" else f"node {k}" for k, node in enumerate(model.nodes)]
     given = [KINDS[g["kind"]].format(name=names[g["node"]], **g) for g in claim["given"]]
     given += [f"{node['name']} symmetric" for node in model.nodes if node.get("symmetric")]
     errors = {name: f"{bound} (about {show(checker.number(bound))})" for name, bound in claim["outputs"].items()}

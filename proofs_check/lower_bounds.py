@@ -113,7 +113,7 @@ def stated_bounds(graph: Graph, residual: Residual) -> tuple[LowerBound, ...]:
 
     None where the program has feed-forward units: the bound is about layers of attention alone.
     """
-    if any(graph.nodes[index].op == "units" for index in live_nodes(graph)):
+    if residual.target != "inverse" or any(graph.nodes[index].op == "units" for index in live_nodes(graph)):
         return ()
     inputs = {spec.node for spec in graph.inputs}
     if residual.known == "factor" and inputs.issuperset(residual.roots):

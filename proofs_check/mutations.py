@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import random
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import combinations
+from typing import Any
 
 from ..compiler.artifact import Artifact
 from ..compiler.dims import size_of
@@ -26,11 +27,13 @@ NUDGE = Fraction(1, 10**9)
 
 @dataclass(frozen=True)
 class Claimed:
-    """What a certificate is about: weights with the program that they should compute, and what else is stated of them."""
+    """What a certificate is about: weights with the program that they should compute, and what else is stated of them.
+    `stated`: the contents of program.json, where they are not what follows from the rest."""
 
     artifact: Artifact
     bounds: Bounds | None = None
     theory: NewtonTheory | None = None
+    stated: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
-from math import isinf
+from math import isinf, prod
 from typing import Any
 
 from ..compiler.graph import Fact, Residual
@@ -18,6 +18,9 @@ from ..compiler.pointwise import function_from_text
 from ..compiler.units import Units
 from .mutations import Claimed, Family, Mutant, family_of
 from .ranges import value_at
+
+#: Of residuals of a higher degree no value is computed: exact ones have millions of digits.
+_LONGEST = 4096
 
 
 def bound_families(claimed: Claimed) -> list[Family]:
@@ -58,7 +61,8 @@ def _residuals(claimed: Claimed) -> Iterator[Mutant]:
     """Tolerances of solutions shrunk and intervals widened."""
     for k, claim in enumerate(claimed.artifact.graph.residuals):
         yield from _residual_of_another_program(claimed, k, claim)
-        if claim.pair is not None or len(claim.chain) > 12:  # exact values along a long chain have millions of digits
+        degree = prod(max(len(polynomial) - 1, 1) for polynomial in claim.chain)
+        if claim.pair is not None or degree > _LONGEST:
             continue
         points = [claim.lower + (claim.upper - claim.lower) * Fraction(i, 64) for i in range(65)]
         worst, where = max((_at(claim, p), p) for p in points)
@@ -189,7 +193,8 @@ def _theory(claimed: Claimed) -> Iterator[Mutant]:
         }
         if form.factor is None:
             first, *rest = form.decrement
-            others["decrement"] = (first + Fraction(1, 1000), *rest)
+            if not form.corrections:  # else the corrected step is used in its place
+                others["decrement"] = (first + Fraction(1, 1000), *rest)
         else:
             others["factor"] = form.factor - Fraction(1, 1000)
         for name, value in others.items():

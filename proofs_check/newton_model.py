@@ -10,6 +10,7 @@ from math import sqrt
 from typing import Any
 
 from ..compiler.artifact import Artifact
+from ..compiler.dims import size_of
 from ..compiler.errors import CompileError
 from .certificate import Claim, Proved, Refuted, Unknown, Verdict
 from .newton_budget import Budget
@@ -73,7 +74,7 @@ class NewtonTheory:
         errors = ", ".join(f"{step.largest:.3g}" for step in run)
         verdict: Verdict = Proved(f"at most {errors}; the largest: {worst.error.error}; {self.layers}")
         near: Verdict = Proved(f"‖x_T − x*‖ ≤ {up(last.distance)}, by the lemmas, evaluated with outward rounding")
-        if worst.largest > self.tol:
+        if not worst.largest <= self.tol:
             verdict = Refuted(f"{worst.largest:.6g} is possible for these bounds: {worst.error.error}")
         if (narrow := self.outside(fits, run)) is not None:
             verdict = Unknown(narrow)
@@ -83,7 +84,7 @@ class NewtonTheory:
             verdict = Unknown("the program is not seen to make these steps")
         if not isinstance(verdict, Proved):
             near = Unknown("some step is not proved to be near the exact one")
-        elif last.distance > self.distance:
+        elif not last.distance <= self.distance:  # `self.distance` may be anything, nan too
             near = Unknown(f"proved is {up(last.distance)} only")
         radius = max(step.before.norm for step in run)
         what = f"‖x_T − x*‖ ≤ {self.distance:.4g} for all data with ‖a_i‖ ≤ 1, y_i = ±1 (T = {self.steps})"
@@ -100,7 +101,10 @@ class NewtonTheory:
         """Whether the program of the artifact makes these steps."""
         if artifact.lowered is None:
             return Unknown("the model has no functions")
-        return check_program(artifact.lowered.ideal, self.mu, self.forms, self.x0_norm == 0)
+        ideal = artifact.lowered.ideal
+        if (d := size_of(ideal.nodes[ideal.outputs[0].node].shape[0], ideal.sizes)) != self.d:
+            return Refuted(f"the program has d = {d}, the errors are bounded for d = {self.d}")
+        return check_program(ideal, self.mu, self.forms, self.x0_norm == 0)
 
     def exact(self, step: int) -> bool:
         """Whether σ and √(p(1 − p)) are numbers in this step."""

@@ -50,9 +50,9 @@ class StepForm:
     corrections: int = 0
 
     def polynomials(self, mu: Fraction) -> tuple[InversePolynomial, InversePolynomial]:
-        """q and p, with their proved residuals; p is q where there is no λ²."""
+        """q and p, with their proved residuals; p is q where there is no λ², and where the corrected step is what meets g."""
         q = corrected(certified(self.solve, mu, self.upper, mu), self.corrections)
-        plain = self.factor is not None or self.decrement == self.solve
+        plain = self.factor is not None or self.corrections > 0 or self.decrement == self.solve
         return q, q if plain else certified(self.decrement, mu, self.upper, mu)
 
 

@@ -33,10 +33,10 @@ from ..proofs_check.newton_model import NewtonTheory
 from . import atomic
 from .codec import from_json, to_json
 from .compiled import Compiled
-from .normal_form import CERTIFICATE, EXACT, PROGRAM, WEIGHTS, checked_files, dump
+from .normal_form import CERTIFICATE, EXACT, PROGRAM, WEIGHTS, checked_files, dump, stated_claims
 
 FORMAT = "headwright model"
-VERSION = 3
+VERSION = 4
 MODEL, README, MANIFEST = "model.json", "README.txt", "manifest.json"
 CHECKED = (PROGRAM, EXACT, WEIGHTS, CERTIFICATE)
 _OURS = "pass a folder made by `headwright compile`"
@@ -71,6 +71,20 @@ def save(model: Compiled, path: str | os.PathLike[str], *, overwrite: bool = Fal
         what = f"{target} cannot be written: {error.strerror or error}"
         raise ModelFolderError(what, fix="choose another folder with -o") from error
     return target
+
+
+def restate(model: Path, path: Path, program: Mapping[str, Any]) -> Path:
+    """The folder `model` with another program.json, in the new folder `path`: the statements that follow from it, hashes that
+    fit. `load` refuses it. For `headwright mutate`, in a folder of its own; raises what the checker raises where no statement
+    follows."""
+    names = (MODEL, README, *CHECKED)
+    contents = {name: (model / name).read_bytes() for name in names} | {PROGRAM: dump(program)}
+    contents[CERTIFICATE] = dump({**json.loads(contents[CERTIFICATE]), "claims": stated_claims(contents)})
+    contents[MANIFEST] = _manifest(contents)
+    path.mkdir()
+    for name, content in contents.items():
+        (path / name).write_bytes(content)
+    return path
 
 
 def load(path: str | os.PathLike[str]) -> Compiled:

@@ -256,6 +256,7 @@ def _mutations(parser: argparse.ArgumentParser) -> None:
     workers, shared = min(2, os.cpu_count() or 1), "processes that share the models (default: %(default)s)"
     parser.add_argument("--workers", type=_between(int, 0, 65), default=workers, metavar="W", help=shared)
     parser.add_argument("-o", "--output", metavar="DIR", help="write mutation.md and mutation.json there")
+    parser.add_argument("--add", action="store_true", help="keep there what an earlier run says of other models")
 
 
 def _picture_folder(parser: argparse.ArgumentParser, name: str) -> None:

@@ -367,6 +367,8 @@ def mutate(arguments: argparse.Namespace) -> Result:
     with nullcontext() if arguments.output is None else atomic.output_folder(arguments.output) as folder:
         found = harness.campaign(titles, arguments.sample, arguments.seed, arguments.workers, quiet=arguments.json)
         report = reporting.Report(arguments.sample, arguments.seed, found, tuple(arguments.only or ()))
+        if arguments.add and folder is not None:
+            report = reporting.added_to(report, folder)
         files = [] if folder is None else reporting.write(report, folder)
     verdict = "every mutant is killed or proved to be the same" if report.holds else "NOT every mutant is killed"
     lines = [table(reporting.HEADER, reporting.rows_of(found)), "", *reporting.summary(report), verdict]

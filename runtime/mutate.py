@@ -3,10 +3,12 @@
 Two judges see every mutant: `hw.verify`, and the independent checker on the mutant saved as a model folder, with its hashes
 and floats made anew, so that only the mathematics can refuse it. A mutant that a judge accepts is proved to be the same
 function (`proofs_check.equivalence`), or it is a survivor: then the judge is wrong, and the command ends with status 1.
+Changes of what only program.json states, errors and fits, are for the checker alone.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import tempfile
@@ -16,7 +18,7 @@ from concurrent.futures import as_completed
 from dataclasses import dataclass, field, replace
 from itertools import takewhile
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from ..compiler.artifact import Artifact
 from ..compiler.errors import HeadwrightError
@@ -27,8 +29,9 @@ from ..proofs_check.exact import decode, encode, exact_degree, malformed, points
 from ..proofs_check.modular import MODULAR
 from ..proofs_check.mutations import Claimed, Family, Mutant, block_families, structure_families, weight_families
 from ..proofs_check.mutations_of_claims import families_of_claims
+from ..proofs_check.mutations_of_errors import STATED, stated_families, weaker
 from ..proofs_check.verify import verify_artifact
-from . import checkpoint
+from . import checkpoint, normal_form
 from .compiled import Compiled
 from .progress import track
 from .workers import worker_pool
@@ -39,6 +42,7 @@ SAMPLE, SEED = 1000, 0
 SMALL = 2000
 
 ACCEPTED, REFUTED, UNKNOWN, REFUSED, UNCHECKED, CRASHED = "accepted", "refuted", "unknown", "refused", "unchecked", "crashed"
+CHECKER = "checker"  # the judge that goes by files
 UNSEEN = "unseen"  # the files that the judge goes by are the model's own, byte for byte
 
 
@@ -98,11 +102,15 @@ def by_checker(model: Compiled, folder: Path) -> tuple[Judge, tuple[str, ...]]:
         copy.construction, copy.bounds, copy.theory = model.construction, claimed.bounds, claimed.theory
         with tempfile.TemporaryDirectory(dir=folder) as place:
             found: dict[str, str] = {}
-            saved = checkpoint.save(copy, Path(place) / "mutant")
+            if claimed.stated is None:
+                saved = checkpoint.save(copy, Path(place) / "mutant")
+            else:
+                saved = checkpoint.restate(original, Path(place) / "mutant", claimed.stated)
             for name, verdict, _ in checker.check(saved):
                 found[name] = max(found.get(name, ""), verdict, key=_SEVERITY.index)  # of several of one name the worst
             return found, {path.name: path.read_bytes() for path in saved.iterdir() if path.name not in _OURS}
 
+    original = checkpoint.save(model, folder / "original")
     before, stated = results(Claimed(model.artifact, model.bounds, model.theory))
 
     def judge(claimed: Claimed) -> Opinion:
@@ -166,6 +174,8 @@ class Result:
     """What became of the mutants of one model."""
 
     title: str
+    sample: int
+    seed: int
     layers: int
     rows: int
     weights: int
@@ -181,6 +191,10 @@ class Result:
 
     def count(self, judge: str, *outcomes: str) -> int:
         return sum(t.opinions[judge].get(o, 0) for t in self.tallies.values() if judge in t.opinions for o in outcomes)
+
+    def shown(self, judge: str) -> int:
+        """How many mutants the judge saw."""
+        return sum(sum(t.opinions.get(judge, {}).values()) for t in self.tallies.values())
 
     def equivalent(self, judge: str) -> int:
         """Mutants that the judge accepts and that are proved to be the same."""
@@ -225,21 +239,25 @@ def examine(
     seed: int = SEED,
     small: int = SMALL,
     unchecked: Sequence[str] = (),
+    program: Mapping[str, Any] | None = None,
     shown: Callable[[Iterator[Mutant], int], Iterator[Mutant]] = lambda found, total: found,
 ) -> Result:
-    """Shows the mutants to every judge. small: a model with more changes of its weights is sampled; `shown`: a progress bar."""
+    """Shows the mutants to every judge. small: a model with more changes of its weights is sampled; `program`: the contents of
+    program.json, of which the statements are changed for the judge named `checker`; `shown`: a progress bar."""
     begun = time.monotonic()
-    original = Claimed(model.artifact, model.bounds, model.theory)
-    found = families(original)
-    tallies = {f.kind: Tally(f.count, opinions={name: {} for name in judges}) for f in found}
+    original = Claimed(model.artifact, model.bounds, model.theory, program)
+    found, stated = families(replace(original, stated=None)), [] if program is None else stated_families(original, program)
+    tallies = {f.kind: Tally(f.count, opinions={name: {} for name in judges}) for f in (*found, *stated)}
     survivors: list[Survivor] = []
     crashes: list[str] = []
-    number = quotas(found, sample, small)
-    for mutant in shown(mutants(found, number, seed), sum(number.values())):
+    number = {**quotas(found, sample, small), **quotas(stated, sample)}
+    for mutant in shown(mutants([*found, *stated], number, seed), sum(number.values())):
         tally = tallies[mutant.kind]
         tally.mutants += 1
         accepting = []
         for name, judge in judges.items():
+            if mutant.kind in STATED and name != CHECKER:
+                continue
             try:
                 opinion = judge(mutant.claimed)
             except Exception as failure:  # a judge has to say what is wrong, not to fall over it
@@ -257,8 +275,8 @@ def examine(
                 survivors += [Survivor(mutant.kind, mutant.place, name, answer.kind, answer.how) for name in accepting]
     weights = sum(m.nonzeros for layer in model.artifact.layers for m in layer.matrices)
     return Result(
-        title, model.depth, model.d_model, weights, tuple(unchecked), {k: t for k, t in tallies.items() if t.mutants},
-        tuple(survivors), tuple(crashes), time.monotonic() - begun,
+        title, sample, seed, model.depth, model.d_model, weights, tuple(unchecked),
+        {k: t for k, t in tallies.items() if t.mutants}, tuple(survivors), tuple(crashes), time.monotonic() - begun,
     )  # fmt: skip
 
 
@@ -267,6 +285,9 @@ def classify(mutant: Mutant, original: Claimed) -> Answer:
     if mutant.false:
         return Answer("different", mutant.false)
     changed = mutant.claimed
+    if changed.stated is not None and original.stated is not None:
+        why = weaker(changed.stated, original.stated)
+        return Answer("weaker", why) if why else Answer("undecided", "another statement about errors")
     same = (changed.bounds, changed.theory) == (original.bounds, original.theory)
     if not same or changed.artifact.lowered != original.artifact.lowered:
         return Answer("undecided", "a statement about errors")
@@ -283,9 +304,10 @@ def run_subject(title: str, sample: int, seed: int, quiet: bool = True) -> Resul
     (model,) = [subject.make() for subject in subjects() if subject.title == title]
     with tempfile.TemporaryDirectory(dir=scratch()) as folder:
         checking, unchecked = by_checker(model, Path(folder))
-        judges = {"verify": by_verify(model.artifact), "checker": checking}
+        judges = {"verify": by_verify(model.artifact), CHECKER: checking}
+        program = json.loads(normal_form.checked_files(model)[normal_form.PROGRAM])
         bar = (lambda found, total: track(found, title[:40], total, "mutant")) if not quiet else lambda found, total: found
-        return examine(title, model, judges, sample, seed, SMALL, unchecked, bar)
+        return examine(title, model, judges, sample, seed, SMALL, unchecked, program, bar)
 
 
 def campaign(titles: Sequence[str], sample: int, seed: int, workers: int = 1, quiet: bool = False) -> tuple[Result, ...]:

@@ -13,14 +13,19 @@ from typing import Any
 from .. import constructions
 from ..compiler.architecture import GATED, MASKED, RELU_ATTENTION, SQUARED
 from ..compiler.errors import CompileError
-from ..compiler.functions import relu
+from ..compiler.functions import exp, relu, sigmoid, tanh
 from ..compiler.program import Matrix, Vector, diag, eye, ones, program
+from ..compiler.statements import bounded, signs
 from .api import compile as compile_program
 from .compiled import Compiled
 from .subjects import all_subjects, describe
 
 #: Sizes at which all changes of a weight can be tried; different ones, so that no dimension stands for another.
 SMALL = {"n": 3, "d": 2, "m": 4}
+
+#: Where the usual spectrum takes many equal layers, one that takes a few.
+_FEW: dict[str, Any] = {"spectrum": (Fraction(1, 4), Fraction(1)), "tol": Fraction(1, 10)}
+EASY = {"matrix_sign": _FEW, "polar_factor": _FEW}
 
 
 @program
@@ -43,6 +48,24 @@ def network(A: Matrix["n", "d"], w: Vector["d"]):
     """Two ReLU layers with biases, and products between them."""
     z = relu(A @ w - ones("n") / 2)
     return {"z": z, "x": relu(A.T @ z + w) - w}
+
+
+@program
+def curvature(A: Matrix["n", "d"], x: Vector["d"]):
+    """The Hessian of a logistic loss: units that stand for a function times a value."""
+    bounded(A, rows=1.0)
+    bounded(x, within=(-1, 1))
+    p = sigmoid(A @ x)
+    return A.T @ diag(p * (1 - p)) @ A
+
+
+@program
+def chained(A: Matrix["n", "d"], x: Vector["d"], y: Vector["n"]):
+    """A function times a sign, a function of that, and a product of two values that are both approximate."""
+    bounded(A, rows=1.0)
+    bounded(x, within=(-1, 1))
+    g = A.T @ (sigmoid(A @ x) * signs(y)) / 3
+    return {"g": g, "outer": exp(g) * tanh(x)}
 
 
 @dataclass(frozen=True)
@@ -69,6 +92,7 @@ def _constructions() -> list[Subject]:
     out = []
     for name, values in all_subjects():
         small: dict[str, Any] = {k: SMALL[k] if k in SMALL and v is not None else v for k, v in values.items()}
+        small |= EASY.get(name, {})
         if name == "logistic_newton" and (small["start"] == "input" or small["m"]):  # the large one has all that they have
             continue
         out.append(Subject(describe(name, small), partial(constructions.get(name).compile, **small)))
@@ -78,9 +102,16 @@ def _constructions() -> list[Subject]:
 def _programs() -> list[Subject]:
     dims = {"n": 3, "d": 2}
     chosen = [(products, GATED), (products, SQUARED), (network, MASKED), (sums, RELU_ATTENTION)]
+    twentieth = partial(compile_program, dims=dims, tol=1 / 20)
     return [
-        Subject(f"{code.fn.__name__} on {arch.name} (n=3 d=2)", partial(compile_program, code, dims=dims, arch=arch))
-        for code, arch in chosen
+        *(
+            Subject(f"{code.fn.__name__} on {arch.name} (n=3 d=2)", partial(compile_program, code, dims=dims, arch=arch))
+            for code, arch in chosen
+        ),
+        *(
+            Subject(f"{code.fn.__name__} (n=3 d=2 tol=1/20)", partial(twentieth, code))
+            for code in (curvature, chained)
+        ),
     ]
 
 

@@ -28,6 +28,7 @@ from ..compiler.pointwise import function_from_text
 from ..compiler.units import Units
 from ..compiler.weights import BlockMatrix
 from ..proofs_check.approximations import minus_parabola
+from ..proofs_check.expressions import read_expression
 from .chains import chain_of
 from .codec import to_json
 from .compiled import Compiled
@@ -47,8 +48,6 @@ _FAR = 2**20
 
 def checked_files(model: Compiled) -> dict[str, bytes]:
     """The four files, by name."""
-    from ..proofs_check import checker  # not at the top: `python -m headwright.proofs_check.checker` is to load it first
-
     artifact = model.artifact
     matrices = dict(_matrices(artifact))
     program, beyond = _program(model)
@@ -57,8 +56,14 @@ def checked_files(model: Compiled) -> dict[str, bytes]:
         EXACT: dump({name: _sparse(matrix) for name, matrix in matrices.items()}),
         WEIGHTS: _safetensors(matrices),
     }
-    claims = [{"name": name, "statement": text} for name, text, _ in checker.claims(checker.Model(files), files)]
-    return {**files, CERTIFICATE: dump({"subject": artifact.graph.name, "claims": claims, "beyond": beyond})}
+    return {**files, CERTIFICATE: dump({"subject": artifact.graph.name, "claims": stated_claims(files), "beyond": beyond})}
+
+
+def stated_claims(files: dict[str, bytes]) -> list[dict[str, str]]:
+    """What the certificate has to say of the other files."""
+    from ..proofs_check import checker  # not at the top: `python -m headwright.proofs_check.checker` is to load it first
+
+    return [{"name": name, "statement": text} for name, text, _ in checker.claims(checker.Model(files), files)]
 
 
 def dump(data: Any) -> bytes:
@@ -235,7 +240,7 @@ def _figures(model: Compiled) -> tuple[list[dict[str, Any]], dict[str, int]]:
     ):
         if text is not None and bound is not None:
             symbols = {name: sympy.Symbol(name) for name in (*numbers, *sizes)}
-            tree = _tree(sympy.sympify(text, locals=symbols))
+            tree = _tree(read_expression(text, symbols))
             figures.append({"what": what, "formula": tree, "bound": bound, "source": bounds.source})
     return figures, numbers
 

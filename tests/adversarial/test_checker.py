@@ -134,8 +134,8 @@ def test_a_changed_byte_of_any_file_is_refused(folders, tmp_path: Path, name: st
 def test_an_older_format_is_named(folders, tmp_path: Path) -> None:
     shutil.copytree(folders["polynomial"], tmp_path / "m")
     path = tmp_path / "m" / "manifest.json"
-    path.write_text(path.read_text(encoding="utf-8").replace('"version": 3', '"version": 2'), encoding="utf-8")
-    assert "format version 2, this program reads version 3" in refused(checker.check(tmp_path / "m"))
+    path.write_text(path.read_text(encoding="utf-8").replace('"version": 4', '"version": 3'), encoding="utf-8")
+    assert "format version 3, this program reads version 4" in refused(checker.check(tmp_path / "m"))
 
 
 # -- alterations: weight, label, program, bound, claim ---------------------------------------------------------------------

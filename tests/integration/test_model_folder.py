@@ -84,8 +84,8 @@ def test_every_file_is_guarded_against_truncation_change_and_loss(folder, tmp_pa
 def test_another_version_is_refused_by_number(folder) -> None:
     manifest = folder / "manifest.json"
     text = manifest.read_text(encoding="utf-8")
-    assert '"version": 3' in text
-    manifest.write_text(text.replace('"version": 3', '"version": 999'), encoding="utf-8")
+    assert '"version": 4' in text
+    manifest.write_text(text.replace('"version": 4', '"version": 999'), encoding="utf-8")
     with pytest.raises(hw.ModelFolderError, match="999"):
         hw.load(folder)
 
