@@ -294,6 +294,7 @@ ELSEWHERE = {
         "arguments of `fit` and its kin, which programs do not pass on: tests/unit/test_approximate.py",
     ),
     "tolerances.py": "a tolerance that `compile` refuses first",
+    "narrow.py": "a limit on the width: tests/unit/test_narrow.py",
     "select.py": "operations that earlier stages refuse",
     "pointwise.py": "text of damaged model folders: ValueError, translated by the checkpoint",
     "allocate.py": "key masks and stacks: tests/integration/test_architectures.py",

@@ -25,6 +25,7 @@ from headwright.runtime import cli, {module} as work
 {patch}
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell in the background has it ignored
     sys.exit(cli.main({arguments!r}))
 """
 
